@@ -1,7 +1,7 @@
 """The records of one stream that are written together, until each of them has its outcome.
 
-A `Batch` gives each record its outcome. `PendingFlush` is the flush that waits for Apollo's
-answers.
+A `Batch` gives each record its outcome, and a `RecordCache` has the Apollo records of its rows.
+`PendingFlush` is the writing of a batch while it waits for Apollo's answers.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row
 from target_apollo.sync.concurrency import Steps, run_to_end
 from target_apollo.sync.counts import RunCounts
+from target_apollo.sync.links.addresses import address_hashes
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven
-from target_apollo.sync.links.recall import NO_HISTORY, RowHistory, address_hashes
+from target_apollo.sync.links.recall import NO_HISTORY, RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.objects.object_links import ObjectLinks
 from target_apollo.sync.rejects.refused_rows import UnreadRecord
@@ -230,7 +231,9 @@ class Batch:
         record_is_gone: bool = False,
         not_given: NotGiven = ALL_GIVEN,
     ) -> None:
-        """Gives a row its outcome. Earlier records that the row replaces are skipped or rejected.
+        """Gives a row its outcome, and notes it in the ledger.
+
+        Earlier records that the row replaces are skipped, or rejected with it.
 
         Args:
             apollo_id: Id of the row's record, if it is known.
@@ -246,13 +249,12 @@ class Batch:
         """
         if outcome is Outcome.UNCHANGED and row.number in self.given_back:
             outcome = Outcome.UPDATED
-        record = self._open[row.number]
-        earlier = [self._open[number] for number in row.supersedes] if row.supersedes else ()
+        if row.number not in self._open:
+            raise LookupError(row.number)
         if self._links is not None:
-            history = self.history_of(row)
             self._links.add_outcome(
                 row,
-                history,
+                self.history_of(row),
                 outcome,
                 apollo_id,
                 rejection,
@@ -268,6 +270,19 @@ class Batch:
                 self._counts.count_removed(self._stream)
             else:
                 self._counts.count_deleted(self._stream)
+        self.settle(row, outcome, rejection)
+
+    def settle(self, row: Row, outcome: Outcome, rejection: Rejection | None = None) -> None:
+        """Gives a row that needed no request its outcome; its link in the ledger stays as it is.
+
+        Args:
+            rejection: Why the row is rejected; only with the outcome `REJECTED`.
+
+        Raises:
+            LookupError, InvalidRecord, RunError: As `finish`.
+        """
+        record = self._open[row.number]
+        earlier = [self._open[number] for number in row.supersedes] if row.supersedes else ()
         if rejection is None:
             self._done[outcome].append(record)
             if earlier:
@@ -358,7 +373,7 @@ class Batch:
 
 
 class PendingFlush:
-    """The flush of a run that waits for Apollo's answers.
+    """The flush of a run that is pending: the requests of its batch wait for Apollo's answers.
 
     There is at most one, since two at a time could create the same record twice.
     """
@@ -378,8 +393,7 @@ class PendingFlush:
         """Finishes the pending flush and starts the next; returns when its requests are sent.
 
         Args:
-            sink: The sink that writes the flush.
-            batch: The records of the flush.
+            sink: The sink whose batch it is.
 
         Raises:
             ApolloError, RunError: The run can't go on.

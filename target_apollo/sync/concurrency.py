@@ -1,11 +1,11 @@
-"""Requests in parallel, and how a flush pauses while it waits for their answers.
+"""Requests in parallel, and how a batch pauses while it waits for their answers.
 
 No other module starts threads for requests. They share the API client, which is thread-safe; rows
 and plans are frozen, and the caller's thread handles every result.
 
-A request takes longer than the work on its rows. A flush is therefore a generator: it yields once
-its requests are sent, the caller then reads the next records, and the flush handles the answers
-when the caller resumes it. All of this is in one thread, in the order of the rows.
+A request takes longer than the work on its rows. A batch is therefore written by a generator: it
+yields once its requests are sent, the caller then reads the next records, and it handles the
+answers when the caller resumes it. All of this is in one thread, in the order of the rows.
 """
 
 from __future__ import annotations
@@ -33,6 +33,16 @@ def run_to_end(steps: Steps[T]) -> T:
         except StopIteration as end:
             result: T = end.value
             return result
+
+
+def run_to_pause(steps: Steps[T]) -> T | None:
+    """Runs steps to their first pause; the result if they end before it."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return None
 
 
 #: Seconds that unanswered requests have after the run was told to stop. A signal must end the
@@ -137,7 +147,7 @@ class StartedCalls(Generic[T]):
 
     Results come in the order of the calls, while later calls may still run. Each result is what the
     call returned, or the exception that it raised. It is given once and not kept, since the answers
-    of a whole flush are large. After the ``with`` block all calls have ended or were given up.
+    of a whole batch are large. After the ``with`` block all calls have ended or were given up.
     """
 
     def __init__(self, pool: RequestPool, futures: Iterable[Future[T]]) -> None:

@@ -1,31 +1,31 @@
-"""The counts of a run: outcomes, writes with their limits, planned requests.
+"""What a run counts: outcomes, duplicates, writes with their limits, planned requests.
 
-They make up the summary at the end of the run: one log line and one JSON file.
+`summary` shows these counts at the end of the run.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 from target_apollo.apollo import Wait, WindowState
 from target_apollo.apollo.forecast import schedule
+from target_apollo.model.match_keys import CUSTOM, kind_of
+from target_apollo.model.objects.registry import OBJECTS, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason
-from target_apollo.model.rows import key_text
+from target_apollo.model.rows import Row, key_text
+from target_apollo.model.texts.domains import FREE_MAIL
+from target_apollo.sync.dry_run.known_records import SeenRows
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.rejects.causes import CauseCounts
 from target_apollo.sync.sequences.enrolment_counts import EnrolmentCounts
-from target_apollo.sync.words import plural
-from target_apollo.system.files import write_private
-from target_apollo.system.shown import escaped
 
+FREE_MAIL_DOMAIN, SEVERAL_ACCOUNTS = "free_mail_domain", "several_accounts"
 #: Most groups of duplicates that the summary lists; it counts all of them.
 _LISTED_DUPLICATES = 100
 #: Most keys of rows that the summary lists for each verdict on identity.
@@ -174,68 +174,68 @@ class RunCounts:
         settled = self.settled
         return 100 * self.rejected_newly / settled if settled else 0.0
 
-    def summary(
-        self, *, exit_code: int, ended_because: str, api: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The summary as it is written to `summary_path`.
+
+def duplicates(rows: Iterable[Row]) -> dict[str, tuple[tuple[object, ...], ...]]:
+    """Match key -> source keys, for rows that share their first match key."""
+    rows = list(rows)
+    match_keys = [row.match_key for row in rows if row.match_key]
+    if len(set(match_keys)) == len(match_keys):
+        return {}
+    found: dict[str, dict[tuple[object, ...], None]] = defaultdict(dict)
+    for row in rows:
+        if row.match_key:
+            found[row.match_key][row.key] = None
+    return {match_key: tuple(held) for match_key, held in found.items() if len(held) > 1}
+
+
+def shared_by(object_type: ObjectType, match_key: str) -> str:
+    """The name in the summary for rows that share a match key, such as "same_email"."""
+    kind = kind_of(object_type, match_key)
+    return "same_custom_field" if kind.startswith(CUSTOM) else f"same_{kind}"
+
+
+class DuplicateAudit:
+    """Finds the duplicates of one run, for the summary.
+
+    Args:
+        seen: Stores the rows of a dry run; None if only the rows of a batch are compared.
+    """
+
+    def __init__(self, counts: RunCounts, seen: SeenRows | None) -> None:
+        self._counts = counts
+        self._seen = seen
+
+    def note(self, stream: str, object_type: ObjectType, rows: Sequence[Row]) -> None:
+        """Counts the duplicates among the rows of a batch, or stores the rows."""
+        if self._seen is None:
+            by_kind: dict[str, list[tuple[tuple[object, ...], ...]]] = defaultdict(list)
+            for match_key, group in duplicates(rows).items():
+                by_kind[shared_by(object_type, match_key)].append(group)
+            for kind, groups in by_kind.items():
+                self._counts.count_duplicates(stream, groups, kind)
+        else:
+            shared = [(row.match_key, key_text(row.key)) for row in rows if row.match_key]
+            self._seen.note(stream, object_type.kind, shared)
+        if object_type.is_matched_by_domain:
+            free = [(row.key,) for row in rows if row.match_key in FREE_MAIL]
+            self._counts.count_duplicates(stream, free, FREE_MAIL_DOMAIN)
+
+    def finish(self, *several_accounts: Mapping[str, Sequence[str]]) -> None:
+        """Counts the duplicates that are known only at the end of the run.
 
         Args:
-            ended_because: Why the run ended early, a sentence; empty if it read all its input.
-            api: Requests, retries and waits as the client counted them.
+            several_accounts: Domain -> Apollo ids of the accounts that share it.
         """
-        ended_at = datetime.now(timezone.utc)
-        return {
-            "run_id": self.run_id,
-            "started_at": self.started_at.isoformat(timespec="milliseconds"),
-            "ended_at": ended_at.isoformat(timespec="milliseconds"),
-            "seconds": round((ended_at - self.started_at).total_seconds(), 3),
-            "exit_code": exit_code,
-            "ended_because": ended_because,
-            "records": {
-                "received": self.received,
-                "split": self.split,
-                **{outcome.value: self.total(outcome) for outcome in Outcome},
-                "without_outcome": self.received + self.split - self.settled,
-            },
-            "streams": {
-                stream: {
-                    **{outcome.value: counts[outcome] for outcome in Outcome},
-                    "rejected_because": {
-                        reason.value: number for reason, number in self.rejected[stream].items()
-                    },
-                }
-                for stream, counts in sorted(self.outcomes.items())
-            },
-            "left_out": dict(self.left_out),
-            "rejected_before": dict(self.rejected_before),
-            "rejected_causes": self.causes.as_json(),
-            "unknown_fields": self.unknown_fields,
-            "protected": {kind: dict(found) for kind, found in self.protected.items()},
-            "accounts_made": self.accounts_made,
-            "unresolved": {
-                stream: dict(found) for stream, found in self.unresolved.items() if found
-            },
-            "deleted": dict(self.deleted),
-            "removed": dict(self.removed),
-            "returned": dict(self.returned),
-            "to_follow": dict(self.to_follow),
-            "follow_from": (
-                self.follow_from.isoformat(timespec="seconds") if self.follow_from else None
-            ),
-            "followed": dict(self.followed),
-            "not_followed": dict(self.not_followed),
-            "identity": {
-                stream: {
-                    verdict: {"count": count, "keys": self.identity_keys[stream][verdict]}
-                    for verdict, count in found.items()
-                }
-                for stream, found in self.identity.items()
-            },
-            "enrolments": self.enrolments.summary,
-            "not_writable": {name: dict(found) for name, found in self.not_writable.items()},
-            "duplicates": {"found": self.duplicates, "listed": self.duplicate_keys},
-            "api": api,
-        }
+        if self._seen is not None:
+            for stream, kind, match_key, source_keys in self._seen.shared():
+                shared = [[(key,) for key in source_keys]]
+                why = shared_by(OBJECTS[kind], match_key)
+                self._counts.count_duplicates(stream, shared, why)
+        found = {domain: ids for several in several_accounts for domain, ids in several.items()}
+        for domain, ids in sorted(found.items()):
+            self._counts.count_duplicates(
+                "accounts", [((domain,),)], SEVERAL_ACCOUNTS, apollo_ids=ids
+            )
 
 
 @dataclass
@@ -346,67 +346,6 @@ class RequestCounter:
             planned.seconds,
             extra={"endpoint": endpoint, "requests": count, "seconds": round(planned.seconds, 1)},
         )
-
-
-def summary_line(summary: Mapping[str, Any]) -> str:
-    """The summary as one log line."""
-    records = summary["records"]
-    counts = ", ".join(f"{outcome.value} {records[outcome.value]}" for outcome in Outcome)
-    reasons: Counter[str] = Counter()
-    for stream in summary["streams"].values():
-        reasons.update(stream["rejected_because"])
-    why = f" ({', '.join(f'{name} {n}' for name, n in reasons.most_common())})" if reasons else ""
-    before = sum(summary["rejected_before"].values())
-    if before:
-        why += f", {before} of these as before"
-    split = records["split"]
-    rows = f", split into {records['received'] + split} rows" if split else ""
-    open_ = records["without_outcome"]
-    left = f", left for the next run {open_}" if open_ else ""
-    kept: Counter[str] = Counter()
-    for found in summary["protected"].values():
-        kept.update(found)
-    named = ", ".join(f"{name} {n}" for name, n in kept.most_common())
-    kept_line = f"; protected {kept.total()} values: {named}" if kept else ""
-    moved, returned = sum(summary["deleted"].values()), sum(summary["returned"].values())
-    moved_line = f"; moved {moved} whose rows are gone" if moved else ""
-    removed = sum(summary["removed"].values())
-    moved_line += f"; removed {plural(removed, 'member')} whose rows are gone" if removed else ""
-    moved_line += f"; gave back {returned} whose rows returned" if returned else ""
-    moved_line += _following(summary)
-    requests = sum(summary["api"].get("requests", {}).values())
-    end = f" {summary['ended_because']}" if summary["ended_because"] else ""
-    return (
-        f"Run {summary['run_id']} ended with exit code {summary['exit_code']}: received "
-        f"{records['received']}{rows}: {counts}{why}{left}{kept_line}{moved_line}; "
-        f"{requests} requests in {summary['seconds']:.1f} s.{end}"
-    )
-
-
-def _following(summary: Mapping[str, Any]) -> str:
-    """The part of the line on values that were, or are still to be, sent after their rows."""
-    sent = sum(summary["followed"].values())
-    refused = sum(summary["not_followed"].values())
-    left = sum(summary["to_follow"].values())
-    if summary.get("dry_run"):
-        return f"; {plural(left, 'field')} of earlier runs to follow" if left else ""
-    line = f"; sent {plural(sent, 'field')} that had waited" if sent else ""
-    line += f"; {plural(refused, 'field')} that had waited could not be written" if refused else ""
-    if left:
-        line += f"; {plural(left, 'field')} to follow in later runs"
-        since = summary["follow_from"]
-        line += f", from {datetime.fromisoformat(since):%Y-%m-%d %H:%M:%S} UTC" if since else ""
-    return line
-
-
-def write_summary(path: Path, summary: Mapping[str, Any]) -> None:
-    """Writes the summary, readable by its owner only.
-
-    Raises:
-        OSError: The file can't be written.
-    """
-    text = escaped(json.dumps(summary, indent=2, ensure_ascii=False, default=str))
-    write_private(path, f"{text}\n".encode())
 
 
 @dataclass(frozen=True)

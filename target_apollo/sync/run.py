@@ -30,6 +30,7 @@ from target_apollo.sync.adopt.adoption import Adoption
 from target_apollo.sync.batch import PendingFlush
 from target_apollo.sync.concurrency import RequestPool
 from target_apollo.sync.counts import (
+    DuplicateAudit,
     Position,
     RequestCounter,
     RunCounts,
@@ -42,7 +43,6 @@ from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.dry_run.sample_diffs import SampleDiffs
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.notices import Notices
-from target_apollo.sync.records.duplicates import DuplicateAudit
 from target_apollo.sync.rejects.rejects import Rejects
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.team.companies import Companies

@@ -18,7 +18,7 @@ from target_apollo.sync.exit import (
     ending_of,
 )
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.run_summary import summarise
+from target_apollo.sync.summary import summarise
 from target_apollo.sync.updates.pending_fields import count_pending_fields, send_pending_fields
 from target_apollo.target.object_sinks import ObjectSink
 from target_apollo.target.process import SignalHandler

@@ -18,6 +18,7 @@ from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.missing_rows import DeletionTarget, WholeTable
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.records.stream_columns import (
     MatchColumns,
     check_columns,
@@ -48,12 +49,12 @@ class RecordSink(StreamSink):
     ) -> None:
         self._own = target.run.settings.of_stream(stream_name)
         super().__init__(target, stream_name, schema, key_properties, self._own)
-        self._sync = StreamSync(
+        self._stream = RecordStream(
             self._run, self.object_type, stream_name, self._own, schema.get("properties", {})
         )
         adoption = self._run.adoption
         self._writer: StreamSync | StreamAdoption = (
-            self._sync if adoption is None else StreamAdoption(self._sync, adoption)
+            StreamSync(self._stream) if adoption is None else StreamAdoption(self._stream, adoption)
         )
         self._match_columns = MatchColumns(
             stream_name,
@@ -184,7 +185,7 @@ class RecordSink(StreamSink):
         """
         if self._own.mode is Mode.INSERT:
             return None
-        links = self._sync.links
+        links = self._stream.links
         if links is None or self._seen.unsure or not len(self._seen):
             self._run.notices.missing_rows_unknown(self.stream_name, has_ledger=links is not None)
             return None
@@ -231,17 +232,17 @@ class RecordSink(StreamSink):
         )
 
     def _check_keys(self) -> None:
-        self._parser.recognise_by(self._sync.match_on)
+        self._parser.recognise_by(self._stream.match_on)
 
     def _check_policies(self) -> None:
-        self._policies = self._sync.policies
+        self._policies = self._stream.policies
 
     def _check_columns(self) -> None:
         check_columns(self.stream_name, self._parser.columns)
 
     def _check_match(self) -> None:
         if self._has_match_column and self._own.mode is not Mode.UPDATE:
-            self._match_columns.check(self._sync.match_on, self._parser.columns)
+            self._match_columns.check(self._stream.match_on, self._parser.columns)
 
     def _note_columns(self) -> None:
         run, columns = self._run, self._parser.columns

@@ -10,7 +10,7 @@ from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Name,
     Verdict,
     verdict_of,
@@ -19,7 +19,7 @@ from target_apollo.sync.identity.verdicts import (
 PAGE = (Path(__file__).parents[2] / "docs" / "explanation" / "identity.md").read_text(
     encoding="utf-8"
 )
-_L, _A, _H, _N = Linked, Address, Holder, Name
+_L, _A, _H, _N = LinkedRecord, Address, Holder, Name
 
 #: The row as the page tells it -> what is known of it then.
 SITUATIONS = {

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Compare, Field, Json, ObjectType
 from target_apollo.model.rows import Row, Values
 from target_apollo.model.values import apollo_id
-from target_apollo.sync.records.plan import Changes, changes
+from target_apollo.sync.updates.changes import Changes, changes
 
 both = pytest.mark.parametrize(
     "object_type", [CONTACT, ACCOUNT], ids=lambda object_type: object_type.kind.value

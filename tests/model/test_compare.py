@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from target_apollo.model.compare import holds, holds_custom, not_taken
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.records.plan import changes
+from target_apollo.sync.updates.changes import changes
 from tests.helpers.single_record import (
     CUSTOM,
     LISTS,

@@ -11,8 +11,9 @@ import pytest
 
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.reporting.summaries import Summary, latest
-from target_apollo.sync.counts import RunCounts, write_summary
+from target_apollo.sync.counts import RunCounts
 from target_apollo.sync.rejects.causes import Cause
+from target_apollo.sync.summary import run_summary, write_summary
 from tests.helpers.past_runs import AT, leave, summary_json
 
 
@@ -45,7 +46,7 @@ def test_what_a_run_writes_is_read_back(tmp_path: Path) -> None:
         "quota": {"GET /labels": {"minute": window, "hour": window, "day": window}},
     }
     report.received = 2
-    written = report.summary(exit_code=0, ended_because="", api=api)
+    written = run_summary(report, exit_code=0, ended_because="", api=api)
     write_summary(tmp_path / "run1.json", written)
     read = latest(str(tmp_path / "run1.json"), 1)
     assert read.skipped == []

@@ -189,7 +189,8 @@ def test_a_row_that_needs_no_request_leaves_its_link_as_it_is(
 ) -> None:
     history = RowHistory(source_key((1,)), "hash", outcome=Outcome.UNCHANGED)
     batch.use_ledger(links, {1: history}, [])
-    batch.finish(row(1), Outcome.UNCHANGED, APOLLO_ID)
+    batch.settle(row(1), Outcome.UNCHANGED)
+    assert not links.has_unsaved
     links.commit()
     assert list(links.all_links()) == []
 

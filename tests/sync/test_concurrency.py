@@ -8,7 +8,7 @@ import pytest
 
 from target_apollo.apollo import RunStopped
 from target_apollo.sync import concurrency
-from target_apollo.sync.concurrency import RequestPool, Steps, run_to_end
+from target_apollo.sync.concurrency import RequestPool, Steps, run_to_end, run_to_pause
 
 #: Far longer than anything here takes; what waits for so long has failed.
 LONG = 20.0
@@ -134,6 +134,16 @@ def test_steps_give_their_result_after_all_their_pauses() -> None:
         return 7
 
     assert run_to_end(steps()) == 7
+
+
+@pytest.mark.parametrize(("pauses", "result"), [(0, 7), (1, None)])
+def test_steps_that_never_pause_end_at_once(pauses: int, result: int | None) -> None:
+    def steps() -> Steps[int]:
+        for _ in range(pauses):
+            yield
+        return 7
+
+    assert run_to_pause(steps()) == result
 
 
 def most_at_a_time(pool: RequestPool, calls: int, *, together: int) -> int:

@@ -22,21 +22,17 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.adopt.adoption import Adoption, Fate, RecordIndex
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
-from target_apollo.sync.creates.match import Match, Matched
-from target_apollo.sync.creates.recovery import OwnRecordCheck
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.exit import MISCONFIGURED, RunError
-from target_apollo.sync.identity.finder import Found
+from target_apollo.sync.identity.finder import FoundRecords
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.links.not_given import of_existing, seen_in
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.duplicates import collapse
-from target_apollo.sync.records.plan import Changes
-from target_apollo.sync.records.stream_sync import StreamSync
-from target_apollo.sync.team.names import NameResolver
-from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
-from target_apollo.sync.updates.single_values import SingleValues
+from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.updates.changes import Changes
+from target_apollo.sync.updates.existing import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 _OUTCOMES = {
@@ -52,50 +48,33 @@ class _IndexSearch:
     def __init__(self, index: RecordIndex) -> None:
         self._index = index
 
-    def find(self, rows: Sequence[Row]) -> Found:
+    def find(self, rows: Sequence[Row]) -> FoundRecords:
         """The records that have the rows' match keys."""
         ids = {row.number: self._index.ids_of(row.match_key) for row in rows if row.match_key}
-        return Found({number: tuple(found) for number, found in ids.items()})
+        return FoundRecords({number: tuple(found) for number, found in ids.items()})
 
 
 class StreamAdoption:
     """Links the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(self, sync: StreamSync, adoption: Adoption) -> None:
-        self._sync = sync
+    def __init__(self, stream: RecordStream, adoption: Adoption) -> None:
+        self._stream = stream
         self._adoption = adoption
-        self._run = sync.run
-        self._object_type = sync.object_type
+        self._run = stream.run
+        self._object_type = stream.object_type
         #: Apollo id -> source key of the row that this adoption has linked to it.
         self._taken: dict[str, str] = {}
         self._has_taught = False
 
     @cached_property
     def _links(self) -> StreamLinks:
-        links = self._sync.links
+        links = self._stream.links
         if links is None:
             raise RunError(
                 "There is no ledger to fill: the setting ledger_url is empty.",
                 exit_code=MISCONFIGURED,
             )
         return links
-
-    @cached_property
-    def _names(self) -> NameResolver:
-        policies = self._sync.policies if self._sync.policies.protect else None
-        return NameResolver(self._run, self._sync.stream, self._sync.mode, policies)
-
-    @cached_property
-    def _comparer(self) -> RecordComparer:
-        policies = self._sync.policies
-        return RecordComparer(
-            self._run,
-            self._object_type,
-            policies,
-            OwnRecordCheck(self._sync.mode, self._run.counts.started_at, self._links),
-            StageGuard(self._run, self._object_type),
-            SingleValues(self._object_type, policies),
-        )
 
     @property
     def _index(self) -> RecordIndex:
@@ -108,12 +87,12 @@ class StreamAdoption:
             ApolloError, LedgerError, RunError: The adoption can't go on. What was linked stays.
         """
         yield from ()
-        rows = collapse(self._object_type, rows, self._sync.match_on)
-        batch.use_histories(self._links.recall(rows, batch.formers))
+        rows = collapse(self._object_type, rows, self._stream.match_on)
+        batch.use_histories(self._links.reader.recall(rows, batch.formers))
         rejected = self._run.counts.total(Outcome.REJECTED)
         batch.reject_unread()
         rejected = self._run.counts.total(Outcome.REJECTED) - rejected
-        self._adoption.fates[self._sync.stream][Fate.REJECTED] += rejected
+        self._adoption.fates[self._stream.name][Fate.REJECTED] += rejected
         left = [row for row in rows if not self._finish_known(batch, row)]
         matched = self._match(batch, left)
         self._link(batch, self._with_ids(batch, matched))
@@ -124,7 +103,7 @@ class StreamAdoption:
 
     def _finish(self, batch: Batch, row: Row, fate: Fate, apollo_id: str | None = None) -> None:
         history = batch.history_of(row)
-        self._adoption.note(self._sync.stream, fate, history.source_key)
+        self._adoption.note(self._stream.name, fate, history.source_key)
         batch.finish(row, _OUTCOMES.get(fate, Outcome.SKIPPED), apollo_id)
 
     # --- which record a row has
@@ -188,10 +167,10 @@ class StreamAdoption:
 
         A record that the ledger links to the row is the row's. Mode insert writes to no record.
         """
-        if self._sync.mode is Mode.INSERT:
+        if self._stream.mode is Mode.INSERT:
             return set()
         unlinked = [
-            Matched(row, Match.EXISTING, records[0])
+            RowMatch(row, Match.EXISTING, records[0])
             for row, records in found
             if len(records) == 1
             and ((link := batch.history_of(row).link) is None or not link.apollo_id)
@@ -203,7 +182,7 @@ class StreamAdoption:
         """Whether another row of the stream has the record. Rows of other streams may share it."""
         key, source = history.source_key, self._run.settings.source
         return self._taken.get(apollo_id, key) != key or any(
-            link.stream == self._sync.stream
+            link.stream == self._stream.name
             and link.source == source
             and link.source_key != key
             and not link.is_deleted
@@ -218,7 +197,9 @@ class StreamAdoption:
         named = [one.row for one in matched if one.row.names]
         if named:
             self._teach_companies()
-        resolved = {row.number: row for row in self._names.resolve(batch, named)} if named else {}
+        resolved = (
+            {row.number: row for row in self._stream.names.resolve(batch, named)} if named else {}
+        )
         left: list[MatchedRecord] = []
         for one in matched:
             row = resolved.get(one.row.number) if one.row.names else one.row
@@ -228,7 +209,7 @@ class StreamAdoption:
             # A row without an id has its outcome already: it is rejected, or its link holds it.
             link = batch.history_of(one.row).link
             fate = Fate.KNOWN if link is not None and link.holds_something else Fate.REJECTED
-            self._adoption.note(self._sync.stream, fate, batch.history_of(one.row).source_key)
+            self._adoption.note(self._stream.name, fate, batch.history_of(one.row).source_key)
             self._taken.pop(one.apollo_id, None)
         return left
 
@@ -250,17 +231,17 @@ class StreamAdoption:
     def _link(self, batch: Batch, matched: Iterable[MatchedRecord]) -> None:
         compared: list[MatchedRecord] = []
         for one in matched:
-            if self._sync.mode is Mode.INSERT:
+            if self._stream.mode is Mode.INSERT:
                 # Whatever its record has, no run of this mode changes it.
                 self._add_existing(batch, one)
                 self._finish(batch, one.row, Fate.EQUAL, one.apollo_id)
-            elif needs_the_record(self._sync.policies, self._object_type, one.row, one.answer):
+            elif needs_the_record(self._stream.policies, self._object_type, one.row, one.answer):
                 # To read it alone would cost a request for each such row.
                 self._add_existing(batch, one)
                 self._finish(batch, one.row, Fate.DIFFERENT, one.apollo_id)
             else:
                 compared.append(one)
-        comparison = self._comparer.compare(compared, batch.histories)
+        comparison = self._stream.comparer.compare(compared, batch.histories)
         if comparison.failure is not None:
             raise comparison.failure
         for update in comparison.updates:

@@ -1,252 +1,52 @@
-"""Creates records: sends bulk_create requests and interprets their answers.
+"""Creates the new rows of a batch, and gives them their outcome by Apollo's answers.
 
-`create` runs in threads of the pool and shares only the API client with them. `RecordCreator` sends
-the requests of a batch in parallel and handles their answers in the order of the rows.
+`bulk_create` sends the requests, side by side. Their answers are handled in the order of the rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import (
-    AnotherRecord,
-    ApolloClient,
-    ApolloError,
-    BulkCreated,
-    RequestRefused,
-)
+from target_apollo.apollo import ApolloError
 from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import (
     address_of,
     addresses,
     identity_of,
-    is_known_to_create,
-    is_matched_on_creation,
     keys,
     keys_of_record,
     kind_of,
 )
-from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, OnIdentityConflict, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
+from target_apollo.sync.creates.bulk_create import BulkCreate, CreateResult
 from target_apollo.sync.creates.dedupe_check import DedupeCheck
-from target_apollo.sync.creates.match import Match, Matched, match_answers, updated_at
-from target_apollo.sync.creates.recovery import OwnRecordCheck
-from target_apollo.sync.creates.unmatched import has_address, taken_by_another, why_unmatched
+from target_apollo.sync.creates.match import (
+    Match,
+    RowMatch,
+    has_address,
+    taken_by_another,
+    updated_at,
+    why_unmatched,
+)
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.identity.finder import RecordFinder
-from target_apollo.sync.identity.matches import CheckedMatches, MatchCheck
+from target_apollo.sync.identity.decide import RecordDecision
+from target_apollo.sync.identity.matches import CheckedMatches
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
 from target_apollo.sync.links.recall import time_of_record
-from target_apollo.sync.records.plan import (
-    NOTHING,
-    CreateRequest,
-    create_requests,
-    left_to_write,
-)
-from target_apollo.sync.refusals import (
-    CUSTOM_FIELD_ERRORS,
-    SplitRequest,
-    custom_field_rejection,
-    rejection,
-    send_in_parts,
-)
-from target_apollo.sync.run import SyncRun
-from target_apollo.sync.updates.existing import MatchedRecord, RecordComparer
+from target_apollo.sync.records.plan import CreateRequest, create_requests
+from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.refusals import CUSTOM_FIELD_ERRORS, custom_field_rejection, rejection
+from target_apollo.sync.updates.changes import NOTHING, left_to_write
+from target_apollo.sync.updates.existing import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
-
-
-@dataclass
-class CreateResult:
-    """The rows of a request: each is matched to an answer, unconfirmed, or refused."""
-
-    matched: list[Matched] = field(default_factory=list)
-    refused: list[tuple[Row, RequestRefused]] = field(default_factory=list)
-
-
-def create(
-    client: ApolloClient,
-    object_type: ObjectType,
-    request: CreateRequest,
-    *,
-    creates_namesakes: bool = False,
-    may_resend: bool = True,
-) -> CreateResult:
-    """Sends a request. Sends parts of it again if Apollo refuses it or leaves rows out.
-
-    Args:
-        creates_namesakes: Whether a row that Apollo matches with a record of the same name and
-            another address is sent again, to get a record of its own.
-        may_resend: Whether Apollo recognises the second time what it has created. Otherwise rows
-            that an answer leaves out are left to the next run, which looks for their records.
-
-    Raises:
-        ApolloError: The run can't go on.
-    """
-
-    def send(rows: Sequence[Row]) -> BulkCreated:
-        return _send(client, object_type, replace(request, rows=tuple(rows)))
-
-    try:
-        parts = SplitRequest([(request.rows, send(request.rows))])
-    except RequestRefused as refusal:
-        parts = send_in_parts(object_type, request.rows, refusal, send)
-    result = CreateResult(refused=parts.refused)
-    unanswered: list[tuple[Row, ...]] = []
-    for rows, answer in parts.answered:
-        found = match_answers(object_type, rows, answer.created, answer.existing)
-        # A refused request may have created the rows before its bad row.
-        if answer.repeated or len(rows) < len(request.rows):
-            found = [with_values(m, sent_before=True) for m in found]
-        # Only rows that Apollo recognises the second time are sent again.
-        unconfirmed = tuple(
-            m.row
-            for m in found
-            if m.match is Match.UNCONFIRMED and is_matched_on_creation(object_type, m.row)
-        )
-        if len(rows) == 1 or not may_resend:
-            # What was sent alone would get the same answer again.
-            unconfirmed = ()
-        elif len(unconfirmed) == len(rows):
-            # No record came back: sent again in halves, so that each request is smaller.
-            unanswered += [unconfirmed[: len(rows) // 2], unconfirmed[len(rows) // 2 :]]
-        elif unconfirmed:
-            unanswered.append(unconfirmed)
-        result.matched += [
-            _look_closer(client, object_type, m) if m.match is Match.CONFLICT else m
-            for m in found
-            if m.match is not Match.UNCONFIRMED or m.row not in unconfirmed
-        ]
-    for rows in unanswered:
-        # Safe to send again: with run_dedupe Apollo answers with the records that it has created.
-        again = create(
-            client,
-            object_type,
-            replace(request, rows=rows),
-            creates_namesakes=creates_namesakes,
-        )
-        result.matched += [with_values(m, sent_before=True) for m in again.matched]
-        result.refused += again.refused
-    result = _with_one_address(client, object_type, request, result)
-    namesakes = [
-        one.row
-        for one in result.matched
-        if one.match is Match.CONFLICT and not has_address(object_type, one)
-    ]
-    if creates_namesakes and namesakes:
-        _create_namesakes(client, object_type, replace(request, rows=tuple(namesakes)), result)
-    return result
-
-
-def _with_one_address(
-    client: ApolloClient, object_type: ObjectType, request: CreateRequest, result: CreateResult
-) -> CreateResult:
-    """Sends rows that Apollo matched with another record again, without their additional e-mails.
-
-    So no row is rejected because two people share an additional address.
-    """
-    whole = {m.row.number: m.row for m in result.matched if _may_be_another(m)}
-    if not whole or request.identity_only:
-        return result
-    rows = tuple(with_values(row, more_emails=()) for row in whole.values())
-    again = create(client, object_type, replace(request, rows=rows))
-    return CreateResult(
-        matched=[m for m in result.matched if m.row.number not in whole]
-        + [with_values(m, row=whole[m.row.number]) for m in again.matched],
-        refused=result.refused + [(whole[row.number], refusal) for row, refusal in again.refused],
-    )
-
-
-def _may_be_another(matched: Matched) -> bool:
-    return matched.match is Match.CONFLICT and bool(matched.row.more_emails)
-
-
-def _create_namesakes(
-    client: ApolloClient, object_type: ObjectType, request: CreateRequest, result: CreateResult
-) -> None:
-    """Creates rows although a record with the same name exists.
-
-    No record has their address or CRM id: Apollo compares these before names, and matched by name.
-    """
-    items = replace(request, own_addresses=frozenset()).items(object_type)
-    try:
-        answer = client.create(
-            object_type.endpoints, items, owner_id=request.owner_id, run_dedupe=False
-        )
-    except RequestRefused:
-        # The rows stay conflicts. A search for the bad row could create duplicates.
-        return
-    made = match_answers(object_type, request.rows, answer.created, answer.existing)
-    by_number = {one.row.number: one for one in made if one.match is Match.CREATED}
-    result.matched = [by_number.get(one.row.number, one) for one in result.matched]
-
-
-def create_and_shorten(
-    client: ApolloClient,
-    object_type: ObjectType,
-    request: CreateRequest,
-    *,
-    creates_namesakes: bool = False,
-    may_resend: bool = True,
-) -> CreateResult:
-    """The same as `create`, but of finished records it keeps only what their outcome needs.
-
-    All answers of a flush may be in memory at once, and each needs several times the memory of its
-    row.
-    """
-    result = create(
-        client,
-        object_type,
-        request,
-        creates_namesakes=creates_namesakes,
-        may_resend=may_resend,
-    )
-    result.matched = [
-        with_values(m, answer=_outcome_part(m.answer))
-        if m.match is Match.CREATED
-        and m.answer is not None
-        and left_to_write(object_type, request, m.row) is NOTHING
-        else m
-        for m in result.matched
-    ]
-    return result
-
-
-def _outcome_part(answer: Json) -> Json:
-    """The part of a created record's answer that `RecordCreator` needs for the outcome."""
-    if answer.get(CUSTOM_FIELD_ERRORS):
-        return answer
-    return {name: answer[name] for name in ("id", "updated_at") if name in answer}
-
-
-def _send(client: ApolloClient, object_type: ObjectType, request: CreateRequest) -> BulkCreated:
-    items = request.items(object_type)
-    is_safe = all(
-        row.has_address_alone or is_matched_on_creation(object_type, row) for row in request.rows
-    )
-    return client.create(
-        object_type.endpoints, items, owner_id=request.owner_id, may_repeat=is_safe
-    )
-
-
-def _look_closer(client: ApolloClient, object_type: ObjectType, matched: Matched) -> Matched:
-    """Reads a record that seems to share only the name, if the answer lacks its other e-mails."""
-    answer, hidden = matched.answer, object_type.more_emails
-    if answer is None or hidden is None or hidden in answer:
-        return matched
-    try:
-        whole = client.read(object_type.endpoints, str(answer["id"]))
-    except AnotherRecord:
-        return matched
-    if not set(keys_of_record(object_type, whole)).isdisjoint(keys(matched.row)):
-        return with_values(matched, match=Match.EXISTING, answer=whole)
-    return matched
 
 
 @dataclass
@@ -266,26 +66,23 @@ class FollowUp:
     taken: dict[str, Row] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
 class RecordCreator:
     """Creates the records of one stream."""
 
-    run: SyncRun
-    object_type: ObjectType
-    mode: Mode
-    comparer: RecordComparer
-    own_records: OwnRecordCheck
-    match_check: MatchCheck
-    finder: RecordFinder
+    def __init__(self, stream: RecordStream, identity: RecordDecision) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self._links = stream.links
+        self._comparer = stream.comparer
+        self._own_records = stream.own_records
+        self._matches = identity.matches
+        self._finder = identity.finder
+        self._hidden_kinds = identity.hidden_kinds
 
     @property
     def _in_two_steps(self) -> bool:
-        return self.object_type.kind in self.run.in_two_steps
-
-    @property
-    def _is_blind(self) -> bool:
-        """Whether bulk_create finds no record by any key, as a probe has seen."""
-        return self.object_type.kind in self.run.doubled
+        return self._object_type.kind in self._run.in_two_steps
 
     def create(self, batch: Batch, rows: Sequence[Row]) -> Steps[FollowUp]:
         """Sends rows to be created; rows that need no further request get their outcome.
@@ -294,17 +91,17 @@ class RecordCreator:
         still handled.
         """
         requests = create_requests(
-            self.object_type,
+            self._object_type,
             rows,
-            self.run.settings.batch_size,
-            spare_existing=self.mode is Mode.INSERT or self.run.owner_reaches_existing,
+            self._run.settings.batch_size,
+            spare_existing=self._mode is Mode.INSERT or self._run.owner_reaches_existing,
             identity_only=self._in_two_steps,
         )
-        if self._in_two_steps and self.mode is Mode.INSERT and self.match_check.links is None:
-            self.run.notices.may_stay_incomplete()
-        self.run.request_counter.plan_requests({self.object_type.endpoints.create: len(requests)})
+        if self._in_two_steps and self._mode is Mode.INSERT and self._links is None:
+            self._run.notices.may_stay_incomplete()
+        self._run.request_counter.plan_requests({self._object_type.endpoints.create: len(requests)})
         follow_up = FollowUp()
-        check = self.run.dedupe_checks[self.object_type.kind]
+        check = self._run.dedupe_checks[self._object_type.kind]
         left = requests
         while left:
             if check.answered and not check.is_settled:
@@ -324,29 +121,26 @@ class RecordCreator:
         check.note(answered, self._known(batch, answered))
         if not check.is_due:
             return
-        search = self.object_type.endpoints.search
-        self.run.request_counter.plan_requests({search: 1})
-        check.look(self.run.room(search))
+        search = self._object_type.endpoints.search
+        self._run.request_counter.plan_requests({search: 1})
+        check.look(self._run.room(search))
 
     def _send(
         self, batch: Batch, requests: Sequence[CreateRequest], follow_up: FollowUp
     ) -> Steps[None]:
         """Sends requests side by side, and adds what their answers leave to do."""
-        client = self.run.client
-        send = create if batch.cache.has_later_rows else create_and_shorten
-        creates_namesakes = self.run.settings.on_identity_conflict is OnIdentityConflict.CREATE
-        sends = [
-            partial(
-                send,
-                client,
-                self.object_type,
-                request,
-                creates_namesakes=creates_namesakes,
-                may_resend=not self._is_blind,
-            )
-            for request in requests
-        ]
-        with self.run.pool.start(sends) as results:
+        bulk = BulkCreate(
+            self._run.client,
+            self._object_type,
+            creates_namesakes=(
+                self._run.settings.on_identity_conflict is OnIdentityConflict.CREATE
+            ),
+            may_resend=self._object_type.kind not in self._run.doubled,
+            hidden_kinds=self._hidden_kinds,
+        )
+        send = bulk.send if batch.cache.has_later_rows else bulk.send_and_shorten
+        sends = [partial(send, request) for request in requests]
+        with self._run.pool.start(sends) as results:
             yield
             # Rows get their outcome while later requests are still unanswered.
             for request, result in zip(requests, results, strict=True):
@@ -360,7 +154,7 @@ class RecordCreator:
     def _take_result(
         self, batch: Batch, request: CreateRequest, result: CreateResult, follow_up: FollowUp
     ) -> None:
-        check = self.run.dedupe_checks[self.object_type.kind]
+        check = self._run.dedupe_checks[self._object_type.kind]
         if not check.is_settled:
             # They are looked at before the next request, if there is one.
             check.answered = tuple(result.matched)
@@ -372,7 +166,7 @@ class RecordCreator:
         for matched in result.matched:
             row, answer = matched.row, matched.answer
             if answer is None or matched.match in (Match.CONFLICT, Match.ALTERED):
-                why = why_unmatched(self.object_type, matched)
+                why = why_unmatched(self._object_type, matched)
                 # A record that Apollo created with another address still belongs to the row:
                 # without its id in the ledger, each run would create one more.
                 is_made = answer is not None and matched.match is Match.ALTERED
@@ -385,25 +179,25 @@ class RecordCreator:
                 why = checked.conflicts[row.number]
                 batch.finish(row, Outcome.REJECTED, rejection=why)
                 continue
-            if self._is_blind or not row.has_address_alone:
+            if self._hidden_kinds:
                 self._learn(row, str(answer["id"]))
             if matched.match is Match.CREATED:
                 follow_up.updates += self._complete(batch, request, row, answer)
                 continue
             batch.cache.remember(row, answer)
-            if self.mode is Mode.INSERT:
+            if self._mode is Mode.INSERT:
                 follow_up.updates += self.leave_or_complete(batch, matched, answer)
             else:
                 record = MatchedRecord(row, str(answer["id"]), answer)
                 if self._is_own(batch, matched, answer):
-                    follow_up.updates.append(self.comparer.compare_whole(record))
+                    follow_up.updates.append(self._comparer.compare_whole(record))
                 else:
                     follow_up.existing.append(record)
         for row, refusal in result.refused:
-            why = rejection(self.object_type, None, refusal)
+            why = rejection(self._object_type, None, refusal)
             batch.finish(row, Outcome.REJECTED, rejection=why)
 
-    def _known(self, batch: Batch, answered: Sequence[Matched]) -> set[int]:
+    def _known(self, batch: Batch, answered: Sequence[RowMatch]) -> set[int]:
         """Numbers of created rows that a record was known for, or may have been created before."""
         created = [one for one in answered if one.match is Match.CREATED]
         found = {
@@ -411,13 +205,13 @@ class RecordCreator:
             for one in created
             if one.sent_before or batch.history_of(one.row).sent_at is not None
         }
-        links = self.match_check.links
+        links = self._links
         if links is None:
             return found
         hashes = {
             match_hash(address): one.row.number
             for one in created
-            if (address := address_of(self.object_type, one.row))
+            if (address := address_of(self._object_type, one.row))
         }
         held = links.of_addresses(hashes)
         return found | {number for hashed, number in hashes.items() if held.get(hashed)}
@@ -434,34 +228,34 @@ class RecordCreator:
             record_id = str((one.answer or {}).get("id"))
             if record_id not in follow_up.taken:
                 continue
-            address = address_of(self.object_type, follow_up.taken[record_id])
+            address = address_of(self._object_type, follow_up.taken[record_id])
             if one.match is Match.CREATED or (
                 one.match is Match.EXISTING
                 and address is not None
-                and address not in addresses(self.object_type, one.answer or {})
+                and address not in addresses(self._object_type, one.answer or {})
             ):
                 taken.add(one.row.number)
         for one in result.matched:
             if one.row.number in taken:
-                why = taken_by_another(self.object_type, one)
+                why = taken_by_another(self._object_type, one)
                 batch.finish(one.row, Outcome.REJECTED, rejection=why)
         for one in result.matched:
             if one.answer is not None and one.row.number not in taken and self._names(one):
                 follow_up.taken.setdefault(str(one.answer["id"]), one.row)
         return taken
 
-    def _names(self, matched: Matched) -> bool:
+    def _names(self, matched: RowMatch) -> bool:
         """Whether the answer was created for the row, or shows its address."""
         if matched.match is not Match.EXISTING:
             return matched.match is Match.CREATED
-        return has_address(self.object_type, matched)
+        return has_address(self._object_type, matched)
 
-    def _of_other_rows(self, batch: Batch, created: Sequence[Matched]) -> set[int]:
+    def _of_other_rows(self, batch: Batch, created: Sequence[RowMatch]) -> set[int]:
         """Numbers of rows with a new record that the ledger knows as another row's.
 
         What was created just now can't be there already: such an answer contradicts itself.
         """
-        links = self.match_check.links
+        links = self._links
         if links is None or not created:
             return set()
         ids = {one.row.number: str((one.answer or {}).get("id")) for one in created}
@@ -475,52 +269,47 @@ class RecordCreator:
 
     def _learn(self, row: Row, apollo_id: str) -> None:
         """Notes a record by the keys that bulk_create can't match, for rows of later batches."""
-        made = [
-            key
-            for key in keys(row)
-            if self._is_blind
-            or not is_known_to_create(self.object_type, kind_of(self.object_type, key))
-        ]
-        self.finder.learn(made, apollo_id)
+        hidden = [key for key in keys(row) if kind_of(self._object_type, key) in self._hidden_kinds]
+        self._finder.learn(hidden, apollo_id)
 
     def _check_matches(self, batch: Batch, result: CreateResult) -> CheckedMatches:
-        if self.mode is Mode.INSERT:
+        if self._mode is Mode.INSERT:
             # Existing records are not written to, so there is nothing to check.
             return CheckedMatches()
         existing = [one for one in result.matched if one.match is Match.EXISTING]
         if not existing:
             return CheckedMatches()
-        return self.match_check.check(batch, existing)
+        return self._matches.check(batch, existing)
 
     def leave_or_complete(
-        self, batch: Batch, matched: Matched, answer: Json
+        self, batch: Batch, matched: RowMatch, answer: Json
     ) -> list[PlannedUpdate]:
         """Mode insert: an existing record is only updated if this row has created it."""
         row = matched.row
         is_recovered = row.number in batch.recovered
         was_rejected = is_recovered and batch.history_of(row).made_record
-        if was_rejected and set(keys(row)).isdisjoint(keys_of_record(self.object_type, answer)):
-            why = why_unmatched(self.object_type, with_values(matched, match=Match.ALTERED))
+        if was_rejected and set(keys(row)).isdisjoint(keys_of_record(self._object_type, answer)):
+            why = why_unmatched(self._object_type, with_values(matched, match=Match.ALTERED))
             batch.finish(row, Outcome.REJECTED, str(answer["id"]), rejection=why)
             return []
         if is_recovered or self._is_own(batch, matched, answer):
             batch.cache.remember(row, answer)
             request = CreateRequest((row,), identity_only=self._in_two_steps)
-            sent = identity_of(self.object_type, row) if request.identity_only else row
-            made = of_made_before(self.object_type, sent, answer)
+            sent = identity_of(self._object_type, row) if request.identity_only else row
+            made = of_made_before(self._object_type, sent, answer)
             return self._complete(batch, request, row, answer, made)
         batch.finish(
             row,
             Outcome.EXISTING,
             str(answer["id"]),
             updated_at=time_of_record(batch.history_of(row), str(answer["id"])),
-            not_given=of_existing(self.object_type, row, answer),
+            not_given=of_existing(self._object_type, row, answer),
         )
         return []
 
-    def _is_own(self, batch: Batch, matched: Matched, answer: Json) -> bool:
+    def _is_own(self, batch: Batch, matched: RowMatch, answer: Json) -> bool:
         history = batch.history_of(matched.row)
-        return self.own_records.made(answer, history, sent_before=matched.sent_before)
+        return self._own_records.made(answer, history, sent_before=matched.sent_before)
 
     def _complete(
         self,
@@ -531,12 +320,14 @@ class RecordCreator:
         not_given: NotGiven = ALL_GIVEN,
     ) -> list[PlannedUpdate]:
         """Plans the update with values that bulk_create does not take; without any, finishes."""
-        self.run.limits.created += 1
-        behind = left_to_write(self.object_type, request, row)
+        self._run.limits.created += 1
+        behind = NOTHING
+        if not request.has_all_values(self._object_type, row):
+            behind = left_to_write(self._object_type, request, row)
         refused = None
         if answer.get(CUSTOM_FIELD_ERRORS):
-            endpoint = self.object_type.endpoints.create
-            refused = custom_field_rejection(self.object_type, answer, endpoint)
+            endpoint = self._object_type.endpoints.create
+            refused = custom_field_rejection(self._object_type, answer, endpoint)
         apollo_id = str(answer["id"])
         if refused or behind is not NOTHING:
             batch.cache.remember(row, answer)
@@ -546,7 +337,7 @@ class RecordCreator:
             ]
         if batch.cache.has_later_rows:
             batch.cache.remember(row, answer)
-        elif self.object_type.is_named_by_others:
+        elif self._object_type.is_named_by_others:
             batch.cache.remember_id(row, apollo_id)
         batch.finish(
             row,

@@ -23,7 +23,7 @@ from target_apollo.model.match_keys import address_of, addresses, called
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.rows import Row
 from target_apollo.model.texts.emails import compared
-from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.exit import RunError
 
 
@@ -32,8 +32,8 @@ class DedupeCheck:
 
     Attributes:
         is_settled: Whether nothing is left to look for in this run.
-        answered: The rows of the last creating request, until they are noted. Most runs have one
-            such request, whose rows are never looked at.
+        answered: The rows of the last creating request, until `note` takes them. Most runs have one
+            such request, and look at none of its rows.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class DedupeCheck:
         self._logger = logger
         self._is_dry_run = is_dry_run
         self.is_settled = False
-        self.answered: Sequence[Matched] = ()
+        self.answered: Sequence[RowMatch] = ()
         #: A row and the id of the record that was created for it.
         self._created: tuple[Row, str] | None = None
 
@@ -58,12 +58,12 @@ class DedupeCheck:
         """Whether a created record is to be looked for before the next creating request."""
         return self._created is not None and not self.is_settled
 
-    def note(self, matched: Sequence[Matched], known: Collection[int]) -> None:
+    def note(self, matched: Sequence[RowMatch], known: Collection[int]) -> None:
         """Takes the rows of an answered request.
 
         Args:
-            known: Numbers of created rows whose record the ledger knows from elsewhere, or may know
-                from a run that was killed; they are the most likely to be there twice.
+            known: Numbers of created rows whose record the ledger knows already, or a killed run
+                may have created. These records are the most likely to be there twice.
         """
         created = {
             str(one.answer["id"]): one
@@ -93,7 +93,7 @@ class DedupeCheck:
     def look(self, room: float) -> None:
         """Searches the created record, and stops the run if its address is there twice.
 
-        A search may show a new record late, so that no hit says nothing.
+        A search may show a new record late, so a search without a hit proves nothing.
 
         Args:
             room: Requests that searches have left in Apollo's rate windows.

@@ -52,7 +52,7 @@ def find_lost_creates(
         ApolloError, LedgerError: The run can't go on.
     """
     result = LostCreates()
-    sent_at = {link.source_key: links.sent_at(link) for link in open_links}
+    sent_at = {link.source_key: links.reader.sent_at(link) for link in open_links}
     starts = [start for start in sent_at.values() if start is not None]
     if not starts:
         result.unknown += open_links

@@ -1,7 +1,7 @@
 """Matches the rows of a bulk_create request with the records in Apollo's answer. Pure.
 
 The answer has no index and no promised order, and may leave records out. So a row counts as written
-only if a record in the answer can be matched with it.
+only if a record in the answer can be matched with it. The others are rejected, with the reason.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from itertools import repeat
 import msgspec
 
 from target_apollo.model.match_keys import (
+    address_of,
     addresses,
+    called,
     every_key,
     is_address,
     keys,
@@ -21,6 +23,7 @@ from target_apollo.model.match_keys import (
     shows_kind,
 )
 from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.model.rows import Row
 from target_apollo.model.texts.emails import compared
 
@@ -40,7 +43,7 @@ class Match(enum.Enum):
     UNCONFIRMED = enum.auto()
 
 
-class Matched(msgspec.Struct, frozen=True, gc=False):
+class RowMatch(msgspec.Struct, frozen=True, gc=False):
     """A row and its record in the answer; None if the row is unconfirmed.
 
     ``sent_before``: an earlier request of this run may have created the record already.
@@ -54,7 +57,7 @@ class Matched(msgspec.Struct, frozen=True, gc=False):
 
 def match_answers(
     object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json], existing: Sequence[Json]
-) -> list[Matched]:
+) -> list[RowMatch]:
     """Pairs rows with the records in an answer by their values, never by position.
 
     First by match keys, then by CRM ids. Contacts are compared by all e-mails of the record,
@@ -65,7 +68,7 @@ def match_answers(
     if not existing and (all_created := _all_created(object_type, rows, created)):
         return all_created
     by_key = _by_key(object_type, rows, created, existing)
-    found: list[Matched] = []
+    found: list[RowMatch] = []
     named: set[object] = set()
     unmatched: list[Row] = []
     for row in rows:
@@ -79,7 +82,7 @@ def match_answers(
             unmatched.append(row)
         else:
             named.add(hit[1].get("id"))
-            found.append(Matched(row, hit[0], hit[1]))
+            found.append(RowMatch(row, hit[0], hit[1]))
     if unmatched:
         left = [answer for answer in created if answer.get("id") not in named]
         hidden = _with_hidden_keys(object_type, unmatched, left, alone=len(rows) == 1)
@@ -104,28 +107,28 @@ def match_answers(
                 left_over.append(row)
             else:
                 named.add(namesake[1].get("id"))
-                found.append(Matched(row, *namesake))
+                found.append(RowMatch(row, *namesake))
         found += _match_by_similarity(object_type, left_over, created, named)
     return found
 
 
 def _match_by_similarity(
     object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json], named: set[object]
-) -> list[Matched]:
+) -> list[RowMatch]:
     """Pairs the remaining rows with the remaining new records, by their similarity.
 
     Apollo may store a record without its address. Each of these records belongs to one of these
     rows. If the rows were sent again, Apollo would create each record once more.
     """
     left = [answer for answer in created if answer.get("id") not in named]
-    found: list[Matched] = []
+    found: list[RowMatch] = []
     for row in rows:
         if not left:
-            found.append(Matched(row, Match.UNCONFIRMED, None))
+            found.append(RowMatch(row, Match.UNCONFIRMED, None))
             continue
         most_similar = max(left, key=lambda answer: _equal_values(object_type, row, answer))
         left.remove(most_similar)
-        found.append(Matched(row, Match.ALTERED, most_similar))
+        found.append(RowMatch(row, Match.ALTERED, most_similar))
     return found
 
 
@@ -171,7 +174,7 @@ def _other_keys(object_type: ObjectType, row: Row) -> Iterable[str]:
 
 def _with_hidden_keys(
     object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json], *, alone: bool
-) -> list[Matched]:
+) -> list[RowMatch]:
     """Pairs rows with created records whose answer does not show the rows' match keys.
 
     Apollo has just created these records for these rows. So any other key that only one row and one
@@ -180,7 +183,7 @@ def _with_hidden_keys(
     Args:
         alone: Whether the request had only one row.
     """
-    found: list[Matched] = []
+    found: list[RowMatch] = []
     rows = [row for row in rows if row.match_key and not any(map(is_address, keys(row)))]
     if not rows or not created:
         return found
@@ -197,14 +200,14 @@ def _with_hidden_keys(
             continue
         (answer,) = fitting
         hides = any(not shows_kind(object_type, answer, key) for key in keys(row))
-        found.append(Matched(row, Match.CREATED if hides else Match.ALTERED, answer))
+        found.append(RowMatch(row, Match.CREATED if hides else Match.ALTERED, answer))
         del left[id(answer)]
     return found
 
 
 def _all_created(
     object_type: ObjectType, rows: Sequence[Row], created: Sequence[Json]
-) -> list[Matched] | None:
+) -> list[RowMatch] | None:
     """Pairs rows with created records by their first e-mail or domain, as is usually possible.
 
     Returns None unless every row and every record has its counterpart.
@@ -219,7 +222,7 @@ def _all_created(
     found = [by_address.get(row.match_key) for row in rows]
     if None in found:
         return None
-    return list(map(Matched, rows, repeat(Match.CREATED), found))
+    return list(map(RowMatch, rows, repeat(Match.CREATED), found))
 
 
 def _name(object_type: ObjectType, answer: Mapping[str, object]) -> str:
@@ -236,3 +239,53 @@ def updated_at(answer: Json | None) -> str | None:
     if isinstance(told, str) and len(told) <= _LONGEST_TIME and told.isprintable():
         return told
     return None
+
+
+# --- why a row is rejected though Apollo answered its creation
+
+
+def has_address(object_type: ObjectType, matched: RowMatch) -> bool:
+    """Whether the answered record has the row's e-mail or domain, although no match key agrees."""
+    address = address_of(object_type, matched.row)
+    return address is not None and address in addresses(object_type, matched.answer or {})
+
+
+def why_unmatched(object_type: ObjectType, matched: RowMatch) -> Rejection:
+    """The rejection of a row that Apollo matched with another record, or did not answer."""
+    answer_id = matched.answer.get("id") if matched.answer else None
+    # "e-mail" instead of "e-mail address", since users may filter for the older sentences.
+    other = called(object_type, matched.row.match_key).removesuffix(" address")
+    if matched.match is Match.CONFLICT:
+        same = called(object_type, None) if has_address(object_type, matched) else "name"
+        return Rejection(
+            Reason.IDENTITY_CONFLICT,
+            f"Apollo takes it for {object_type.singular} {answer_id}, which has the same {same} "
+            f"but another {other}; it was left alone. Merge or rename one of them in Apollo, or "
+            "write that record by its id in mode update",
+            status=200,
+            endpoint=object_type.endpoints.create,
+            attempts=1,
+        )
+    if matched.match is Match.ALTERED:
+        detail = (
+            f"not confirmed by Apollo: it created {object_type.singular} {answer_id} without this "
+            f"{other}; look at that record in Apollo"
+        )
+    else:
+        detail = "not confirmed by Apollo: no answered record names it, also when it was sent alone"
+    return Rejection(
+        Reason.NOT_CONFIRMED, detail, status=200, endpoint=object_type.endpoints.create, attempts=2
+    )
+
+
+def taken_by_another(object_type: ObjectType, matched: RowMatch) -> Rejection:
+    """The rejection of a row that Apollo answered with the record of another row."""
+    answer_id = (matched.answer or {}).get("id")
+    return Rejection(
+        Reason.NOT_CONFIRMED,
+        f"not confirmed by Apollo: the answer gives it {object_type.singular} {answer_id}, which "
+        "is another row's; look at that record in Apollo",
+        status=200,
+        endpoint=object_type.endpoints.create,
+        attempts=1,
+    )

@@ -20,7 +20,8 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.model.times import moment
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import Name
-from target_apollo.sync.links.recall import RowHistory, first_hashes
+from target_apollo.sync.links.addresses import first_hashes
+from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.run import SyncRun
 
@@ -170,4 +171,4 @@ class OwnRecordCheck:
         """Whether the ledger links a record to another source key."""
         if self.links is None:
             return False
-        return self.links.is_of_another_row(str(answer["id"]), history.source_key)
+        return self.links.reader.is_of_another_row(str(answer["id"]), history.source_key)

@@ -15,7 +15,6 @@ from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RequestRefused
 from target_apollo.ledger import Link, match_hash
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row, key_text
 from target_apollo.sync.batch import Batch
@@ -33,11 +32,11 @@ from target_apollo.sync.identity.doubts import (
     share_out,
     weigh,
 )
-from target_apollo.sync.identity.finder import Found, RecordFinder
+from target_apollo.sync.identity.finder import FoundRecords, RecordFinder
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import (
     Holder,
-    Linked,
+    LinkedRecord,
     Name,
     Verdict,
     conflict,
@@ -46,12 +45,12 @@ from target_apollo.sync.identity.verdicts import (
 )
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
-from target_apollo.sync.run import SyncRun
 
 #: Records that are read first, to compare their names with those of the rows, before the others.
 _SAMPLE = 20
-#: The run ends if more rows than this, and more than this share of a flush's rows with a link, are
+#: The run ends if more rows than this, and more than this share of a batch's rows with a link, are
 #: other people than those that their keys were linked to.
 _ALWAYS_ALLOWED, _MOST_CHANGED_SHARE = 10, 0.1
 
@@ -76,20 +75,12 @@ class Decision:
 class IdentityCheck:
     """Decides for the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
         self._stream = stream
-        self._mode = mode
-        self._links = links
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
         #: Apollo's answer if the API key may not read records.
         self._forbidden: EndpointForbidden | None = None
@@ -143,7 +134,7 @@ class IdentityCheck:
     def _insert(self, batch: Batch, doubt: Doubt, decided: dict[int, Row]) -> None:
         """Mode insert: the key now means another person, who may have a record already."""
         if len(doubt.owners) == 1:
-            self._count(Verdict.MOVED, doubt.row)
+            self._stream.count_verdict(Verdict.MOVED, doubt.row)
             batch.finish(doubt.row, Outcome.EXISTING, next(iter(doubt.owners)))
         else:
             decided[doubt.row.number] = self._as_new(batch, doubt.row)
@@ -156,7 +147,7 @@ class IdentityCheck:
         doubts: Sequence[Doubt],
         decided: dict[int, Row],
     ) -> list[Doubt]:
-        """Finishes rows that another key's record holds completely; returns the other doubts.
+        """Finishes rows whose values are all in the record of another key; returns other doubts.
 
         In a full resync the record's present values count as unknown, so the row is added to
         `decided` with the record's id, to be written.
@@ -170,7 +161,7 @@ class IdentityCheck:
             else:
                 claimed.add(record_id)
                 self._note_left(doubt.link)
-                self._count(Verdict.MOVED, doubt.row)
+                self._stream.count_verdict(Verdict.MOVED, doubt.row)
                 if self._run.settings.full_resync:
                     found = history_of_found(batch.history_of(doubt.row))
                     batch.replace_history(doubt.row, found)
@@ -216,14 +207,14 @@ class IdentityCheck:
             doubt
             for doubt in doubts
             if doubt.holder is Holder.NOBODY
-            and doubt.linked is Linked.THERE
+            and doubt.linked is LinkedRecord.THERE
             and not self._object_type.is_matched_by_domain
         ]
         read = [doubt for doubt in nobody if doubt.shown is not None]
         unread = [doubt for doubt in nobody if doubt.shown is None]
         few = max(0, _SAMPLE - len(read))
         self._compare(unread[:few])
-        if any(doubt.name is Name.OTHER or doubt.linked is Linked.DEAD for doubt in nobody):
+        if any(doubt.name is Name.OTHER or doubt.linked is LinkedRecord.DEAD for doubt in nobody):
             self._compare(unread[few:])
         staying = set(unasked)
         while True:
@@ -273,7 +264,7 @@ class IdentityCheck:
             if row.apollo_id in taken:
                 decided[row.number] = self._as_new(batch, row)
             else:
-                batch.finish(row, outcome, row.apollo_id)
+                batch.settle(row, outcome)
 
     def _join_absent_rows(self, doubts: Sequence[Doubt]) -> None:
         """Gives rows the record of a row that is not in the batch, if only that has their name.
@@ -296,7 +287,7 @@ class IdentityCheck:
         """
         if self._object_type.is_matched_by_domain:
             for doubt in doubts:
-                if doubt.linked is not Linked.CLAIMED and doubt.name is Name.OTHER:
+                if doubt.linked is not LinkedRecord.CLAIMED and doubt.name is Name.OTHER:
                     doubt.name = Name.UNKNOWN
 
     def _needs_search(self, doubt: Doubt) -> bool:
@@ -306,7 +297,7 @@ class IdentityCheck:
         # bulk_create finds the record of a new row by itself, but mode update sends none.
         return self._mode is Mode.UPDATE or verdict_of(doubt.evidence) is not Verdict.NEW
 
-    def _find(self, doubts: Sequence[Doubt], links: StreamLinks) -> Found:
+    def _find(self, doubts: Sequence[Doubt], links: StreamLinks) -> FoundRecords:
         to_find = [doubt for doubt in doubts if self._needs_search(doubt)]
         found = self._finder.find([doubt.row for doubt in to_find])
         for doubt in to_find:
@@ -351,7 +342,7 @@ class IdentityCheck:
                 isinstance(answer, RequestRefused)
                 and consequence_of(answer, doubt.linked_id).record_is_gone
             ):
-                doubt.linked = Linked.DEAD
+                doubt.linked = LinkedRecord.DEAD
 
     def _stop_where_keys_are_unstable(self, doubts: Sequence[Doubt], known: int) -> None:
         limit = max(
@@ -367,10 +358,10 @@ class IdentityCheck:
         differing = sum(doubt.name is Name.OTHER for doubt in sample)
         if len(doubts) * differing / len(sample) <= limit:
             return
-        noun = self._object_type.singular
+        noun, stream = self._object_type.singular, self._stream.name
         first = ", ".join(key_text(doubt.row.key) for doubt in list(doubts)[:5])
         raise RunError(
-            f"Stream '{self._stream}': {len(doubts)} of {known} known rows carry another address "
+            f"Stream '{stream}': {len(doubts)} of {known} known rows carry another address "
             f"than the {noun} that their key is linked to, and of {len(sample)} that were looked "
             f"at {differing} have another name too (keys {first} ...). The source keys seem to be "
             "unstable, as row numbers are, or come from another source, and writing would turn one "
@@ -387,23 +378,23 @@ class IdentityCheck:
         if row.deleted:
             return self._apply_to_deleted(batch, doubt)
         if self._is_rejected(doubt):
-            self._count(verdict, row)
+            self._stream.count_verdict(verdict, row)
             key = doubt.key or row.match_key
             why = conflict(self._object_type, doubt.evidence, doubt.linked_id, doubt.others, key)
             batch.finish(row, Outcome.REJECTED, doubt.linked_id, rejection=why)
             return None
-        if verdict in (Verdict.NEW, Verdict.MOVED) and doubt.linked is not Linked.DEAD:
+        if verdict in (Verdict.NEW, Verdict.MOVED) and doubt.linked is not LinkedRecord.DEAD:
             self._note_left(doubt.link)
         if verdict is Verdict.NEW:
             return self._as_new(batch, row)
         if verdict in (Verdict.MOVED, Verdict.MERGED):
-            self._count(verdict, row)
+            self._stream.count_verdict(verdict, row)
             history = batch.history_of(row)
             found = history_of_found(history, has_address=doubt.is_by_first_key)
             batch.replace_history(row, found)
             return with_values(row, apollo_id=doubt.others[0])
         if verdict is Verdict.ADDRESS_CHANGED:
-            self._count(verdict, row)
+            self._stream.count_verdict(verdict, row)
         history = with_values(
             batch.history_of(row),
             apollo_id=doubt.linked_id,
@@ -414,20 +405,17 @@ class IdentityCheck:
 
     def _apply_to_deleted(self, batch: Batch, doubt: Doubt) -> Row | None:
         """A row that was deleted at its source: its own record is moved, never another row's."""
-        if doubt.linked is Linked.THERE and doubt.holder is None:
+        if doubt.linked is LinkedRecord.THERE and doubt.holder is None:
             return with_values(doubt.row, apollo_id=doubt.linked_id)
         batch.finish(doubt.row, Outcome.SKIPPED)
         return None
 
     def _note_left(self, link: Link) -> None:
-        self._run.left_links[self._stream].append(link)
+        self._run.left_links[self._stream.name].append(link)
 
     def _as_new(self, batch: Batch, row: Row) -> Row:
-        self._count(Verdict.NEW, row)
+        self._stream.count_verdict(Verdict.NEW, row)
         return as_new(batch, self._links, row)
-
-    def _count(self, verdict: Verdict, row: Row) -> None:
-        self._run.counts.count_identity(self._stream, verdict.value, key_text(row.key))
 
 
 def _is_known(history: RowHistory) -> bool:

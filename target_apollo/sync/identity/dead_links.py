@@ -13,24 +13,24 @@ from dataclasses import dataclass
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, RequestRefused
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
-from target_apollo.model.rows import Mode, OnApolloDelete, Row, key_text
+from target_apollo.model.rows import Mode, OnApolloDelete, Row
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.identity.finder import Found, RecordFinder
+from target_apollo.sync.identity.finder import FoundRecords, RecordFinder
 from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Verdict,
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import RowHistory, first_hashes, hash_of_merged
+from target_apollo.sync.links.addresses import first_hashes
+from target_apollo.sync.links.recall import RowHistory, hash_of_merged
 from target_apollo.sync.links.stream_links import StreamLinks
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import rejection
-from target_apollo.sync.run import SyncRun
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,12 @@ class GoneRecord:
 class DeadLinks:
     """Matches rows of one stream again after their record is gone; for one thread."""
 
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
         self._stream = stream
-        self._mode = mode
-        self._links = links
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
         #: Ids of records that are gone. A search may still show them.
         self._dead: set[str] = set()
@@ -89,12 +81,12 @@ class DeadLinks:
                 rows.append(row)
         return rows, found.failure
 
-    def _settle(self, batch: Batch, one: GoneRecord, found: Found) -> Row | None:
+    def _settle(self, batch: Batch, one: GoneRecord, found: FoundRecords) -> Row | None:
         row, dead_id = one.row, one.row.apollo_id or ""
         history = batch.history_of(row)
         ids = tuple(i for i in found.ids.get(row.number, ()) if i not in self._dead)
         address = Address.OTHER if history.has_other_address else Address.SAME
-        evidence = Evidence(Linked.DEAD, address, self._holder(row, history, ids))
+        evidence = Evidence(LinkedRecord.DEAD, address, self._holder(row, history, ids))
         verdict = verdict_of(evidence)
         if verdict is Verdict.MERGED:
             by_first_key = found.is_by_first_key(row)
@@ -103,7 +95,7 @@ class DeadLinks:
                 merged = hash_of_merged(history.payload_hash, dead_id)
                 found_history = with_values(found_history, payload_hash=merged)
             batch.replace_history(row, found_history)
-            self._count(verdict, row)
+            self._stream.count_verdict(verdict, row)
             return with_values(row, apollo_id=ids[0])
         if verdict is Verdict.NEW and self._mode is Mode.UPSERT:
             return self._as_new(batch, row, verdict)
@@ -113,8 +105,8 @@ class DeadLinks:
             # The record could not be searched, or the row itself has the id.
             why = rejection(self._object_type, dead_id, one.refusal)
         else:
-            self._run.notices.record_gone(self._stream, self._object_type.singular)
-            self._count(Verdict.GONE, row)
+            self._run.notices.record_gone(self._stream.name, self._object_type.singular)
+            self._stream.count_verdict(Verdict.GONE, row)
             batch.finish(row, Outcome.SKIPPED, dead_id, record_is_gone=True)
             return None
         batch.finish(row, Outcome.REJECTED, rejection=why)
@@ -145,11 +137,8 @@ class DeadLinks:
         return not was_written and (history.names_record or self._links is None)
 
     def _as_new(self, batch: Batch, row: Row, verdict: Verdict) -> Row:
-        self._count(verdict, row)
+        self._stream.count_verdict(verdict, row)
         return as_new(batch, self._links, row)
-
-    def _count(self, verdict: Verdict, row: Row) -> None:
-        self._run.counts.count_identity(self._stream, verdict.value, key_text(row.key))
 
 
 def history_of_found(history: RowHistory, *, has_address: bool = True) -> RowHistory:

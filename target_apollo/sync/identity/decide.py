@@ -1,7 +1,7 @@
 """Finds the records of a batch's rows, before anything of the batch is written.
 
-Each check is made only if a row of the batch needs it: most rows are new, or have the address that
-their record was last given.
+Each check is made only if a row of the batch needs it: most rows have the address that their record
+was last given. A batch of new rows needs none, unless bulk_create can't recognise their records.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from target_apollo.apollo import AnotherRecord
-from target_apollo.model.objects.registry import Json, ObjectType
+from target_apollo.model.match_keys import is_known_to_create
+from target_apollo.model.objects.registry import Json
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -21,71 +22,59 @@ from target_apollo.sync.identity.finder import RecordFinder
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.identity.named_ids import NamedIdCheck
 from target_apollo.sync.identity.recognition import RecordRecognition
-from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.run import SyncRun
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.updates.update_steps import left_out
 
 
 class RecordDecision:
-    """Decides which records the rows of one stream have; used by one thread, a batch at a time.
+    """Decides which records the rows of one stream have; used by one thread, a batch at a time."""
 
-    Args:
-        match_on: Kinds of keys by which rows are recognised, in order.
-        links: None without a ledger.
-    """
-
-    def __init__(
-        self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        match_on: Sequence[str],
-        links: StreamLinks | None,
-    ) -> None:
-        self._run = run
-        self._object_type = object_type
+    def __init__(self, stream: RecordStream) -> None:
         self._stream = stream
-        self._mode = mode
-        self._match_on = match_on
-        self._links = links
-        self.finder = RecordFinder(run, object_type, match_on)
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self.finder = RecordFinder(stream.run, stream.object_type, stream.match_on)
+
+    @cached_property
+    def hidden_kinds(self) -> frozenset[str]:
+        """Kinds of the rows' keys by which bulk_create finds no record.
+
+        These are all kinds where a probe has seen that it recognises nothing.
+        """
+        is_blind = self._object_type.kind in self._run.doubled
+        return frozenset(
+            kind
+            for kind in self._stream.match_on
+            if is_blind or not is_known_to_create(self._object_type, kind)
+        )
+
+    @cached_property
+    def looks_up_new_rows(self) -> bool:
+        """Whether rows without a link may have records that bulk_create would not find."""
+        return self._mode is Mode.UPDATE or bool(self.hidden_kinds)
 
     @cached_property
     def matches(self) -> MatchCheck:
         """Checks the records that bulk_create answers."""
-        return MatchCheck(self._object_type, self._links, self.finder)
+        return MatchCheck(self._object_type, self._stream.links, self.finder)
 
     @cached_property
     def dead_links(self) -> DeadLinks:
         """Matches rows again after their record is gone."""
-        return DeadLinks(
-            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
-        )
+        return DeadLinks(self._stream, self.finder)
 
     @cached_property
     def _check(self) -> IdentityCheck:
-        return IdentityCheck(
-            self._run, self._object_type, self._stream, self._mode, self._links, self.finder
-        )
+        return IdentityCheck(self._stream, self.finder)
 
     @cached_property
     def _named_ids(self) -> NamedIdCheck:
-        return NamedIdCheck(
-            self._run.client, self._object_type, self._mode, self._links, self.finder
-        )
+        return NamedIdCheck(self._stream, self.finder)
 
     @cached_property
     def _recognition(self) -> RecordRecognition:
-        return RecordRecognition(
-            self._run,
-            self._object_type,
-            self._stream,
-            self._mode,
-            self._match_on,
-            self._links,
-            self.finder,
-        )
+        return RecordRecognition(self._stream, self.matches, self.finder, self.hidden_kinds)
 
     def decide(self, batch: Batch, rows: Sequence[Row], left: Sequence[Row]) -> Decision:
         """The rows that are to be written, with the ids of their records; others are finished.
@@ -108,7 +97,7 @@ class RecordDecision:
             batch.recovered = self._interrupted(batch, rows)
         if self._mode is Mode.INSERT and any(one.made_record for one in histories.values()):
             decision.rows = self._recover(batch, decision.rows)
-        if self._recognition.is_needed:
+        if self.looks_up_new_rows:
             decision = decision.then(self._recognition.recognise(batch, decision.rows))
         return decision
 

@@ -16,13 +16,13 @@ from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Name,
     Verdict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import RowHistory, first_hashes, hashes
-from target_apollo.sync.links.stream_links import keeps_address
+from target_apollo.sync.links.addresses import first_hashes, hashes, keeps_address
+from target_apollo.sync.links.recall import RowHistory
 
 #: `Link.row` (source, stream and source key) -> a row of the batch.
 RowsByKey = Mapping[tuple[str, str, str], Row]
@@ -45,7 +45,7 @@ class Doubt:
     row: Row
     link: Link
     owners: Mapping[str, Sequence[Link]]
-    linked: Linked = Linked.THERE
+    linked: LinkedRecord = LinkedRecord.THERE
     holder: Holder | None = None
     name: Name = Name.UNKNOWN
     others: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class Doubt:
     @property
     def is_contested(self) -> bool:
         """Whether the decision depends on another row too."""
-        return self.linked is Linked.CLAIMED or self.holder is Holder.LEAVING
+        return self.linked is LinkedRecord.CLAIMED or self.holder is Holder.LEAVING
 
 
 def doubts_of(
@@ -135,9 +135,9 @@ def weigh(
             if other.row != doubt.link.row and other.match_hash == doubt.link.match_hash
         ]
         if doubt.linked_id in claimed:
-            doubt.linked, doubt.name = Linked.CLAIMED, Name.OTHER
+            doubt.linked, doubt.name = LinkedRecord.CLAIMED, Name.OTHER
         elif others or sharers:
-            doubt.linked = Linked.CLAIMED
+            doubt.linked = LinkedRecord.CLAIMED
         if doubt.owners:
             doubt.others = tuple(doubt.owners)
             doubt.holder = _holder(doubt, batch)
@@ -145,7 +145,7 @@ def weigh(
 
 def forget_dead_holders(doubts: Sequence[Doubt]) -> None:
     """Marks the holder of an address as unknown if it is gone: it may be merged into another."""
-    dead = {doubt.linked_id for doubt in doubts if doubt.linked is Linked.DEAD}
+    dead = {doubt.linked_id for doubt in doubts if doubt.linked is LinkedRecord.DEAD}
     for doubt in doubts:
         if doubt.others and dead.issuperset(doubt.others):
             doubt.owners, doubt.others, doubt.holder = {}, (), None

@@ -27,7 +27,7 @@ _MOST_RECORDS = 2_000
 
 
 @dataclass
-class Found:
+class FoundRecords:
     """The records that have the keys of rows.
 
     Attributes:
@@ -52,7 +52,7 @@ class Found:
         """Whether the record that was found has the first of the row's keys."""
         return self.keys.get(row.number) == row.match_key
 
-    def add(self, other: Found) -> None:
+    def add(self, other: FoundRecords) -> None:
         """Adds what was found of other rows."""
         self.ids |= other.ids
         self.keys |= other.keys
@@ -92,14 +92,14 @@ class RecordFinder:
         """Notes the keys of a record that this run has written."""
         self._made.update(dict.fromkeys(made_keys, apollo_id))
 
-    def find(self, rows: Sequence[Row]) -> Found:
+    def find(self, rows: Sequence[Row]) -> FoundRecords:
         """The records that have the rows' match keys; rows without one are left out.
 
         Raises:
             Exception: A defect; what Apollo answers is in the result.
         """
         wanted = [row for row in rows if row.match_key]
-        found = Found()
+        found = FoundRecords()
         if self._made:
             self._take_made(wanted, found)
             wanted = [row for row in wanted if row.number not in found.ids]
@@ -124,7 +124,7 @@ class RecordFinder:
             self._search(wanted, found)
         return found
 
-    def _take_made(self, rows: Sequence[Row], found: Found) -> None:
+    def _take_made(self, rows: Sequence[Row], found: FoundRecords) -> None:
         for row in rows:
             key = next((key for key in keys(row) if key in self._made), None)
             if key is not None:
@@ -135,7 +135,7 @@ class RecordFinder:
         rows: Sequence[Row],
         held: dict[str, list[str]],
         records: dict[str, Json],
-        found: Found,
+        found: FoundRecords,
     ) -> None:
         for row in rows:
             found.ids[row.number] = ()
@@ -145,7 +145,7 @@ class RecordFinder:
                     found.take(row, key, [records.get(one, {"id": one}) for one in ids])
                     break
 
-    def _search(self, rows: Sequence[Row], found: Found) -> None:
+    def _search(self, rows: Sequence[Row], found: FoundRecords) -> None:
         found.unsearchable = {row.number for row in rows if not self._words(row)}
         found.ids.update(dict.fromkeys(found.unsearchable, ()))
         rows = [row for row in rows if row.number not in found.unsearchable]

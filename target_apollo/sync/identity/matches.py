@@ -17,28 +17,28 @@ from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Rejection
 from target_apollo.model.rows import Row
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.creates.match import Matched
-from target_apollo.sync.identity.finder import Found
+from target_apollo.sync.creates.match import RowMatch
+from target_apollo.sync.identity.finder import FoundRecords
 from target_apollo.sync.identity.names import compare_names
 from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Name,
     Verdict,
     conflict,
     unasked,
     verdict_of,
 )
-from target_apollo.sync.links.recall import first_hashes, hashes
-from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
+from target_apollo.sync.links.addresses import first_hashes, hashes, keeps_address
+from target_apollo.sync.links.stream_links import StreamLinks
 
 
 class Finder(Protocol):
     """Finds records by keys, as `RecordFinder` does by searches."""
 
-    def find(self, rows: Sequence[Row]) -> Found:
+    def find(self, rows: Sequence[Row]) -> FoundRecords:
         """The records that have the rows' match keys."""
 
 
@@ -69,7 +69,7 @@ class MatchCheck:
     links: StreamLinks | None
     finder: Finder
 
-    def check(self, batch: Batch, matched: Sequence[Matched]) -> CheckedMatches:
+    def check(self, batch: Batch, matched: Sequence[RowMatch]) -> CheckedMatches:
         """Checks rows with existing records that are about to be compared and updated.
 
         A search costs a request for each row that Apollo recognised by another key than its
@@ -115,12 +115,12 @@ class MatchCheck:
                 self._judge(checked, one, holder, ids)
         return checked
 
-    def _owners(self, matched: Sequence[Matched]) -> Mapping[str, Sequence[Link]]:
+    def _owners(self, matched: Sequence[RowMatch]) -> Mapping[str, Sequence[Link]]:
         if self.links is None or not matched:
             return {}
         return self.links.of_records(str((one.answer or {}).get("id")) for one in matched)
 
-    def _is_of_another_row(self, batch: Batch, one: Matched, owners: Sequence[Link]) -> bool:
+    def _is_of_another_row(self, batch: Batch, one: RowMatch, owners: Sequence[Link]) -> bool:
         """Whether the ledger links the record to another row with another address."""
         if self.links is None:
             return False
@@ -138,12 +138,12 @@ class MatchCheck:
     def _judge(
         self,
         checked: CheckedMatches,
-        one: Matched,
+        one: RowMatch,
         holder: Holder,
         others: Sequence[str],
         name: Name = Name.UNKNOWN,
     ) -> None:
-        evidence = Evidence(Linked.MATCHED, Address.OTHER, holder, name)
+        evidence = Evidence(LinkedRecord.MATCHED, Address.OTHER, holder, name)
         if verdict_of(evidence) is not Verdict.SAME:
             record_id = str((one.answer or {}).get("id"))
             checked.conflicts[one.row.number] = conflict(

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from target_apollo.apollo import AnotherRecord, ApolloClient, EndpointForbidden, RequestRefused
+from target_apollo.apollo import AnotherRecord, EndpointForbidden, RequestRefused
 from target_apollo.model.match_keys import by_address
-from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
@@ -20,16 +19,16 @@ from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Verdict,
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.recall import first_hashes
-from target_apollo.sync.links.stream_links import StreamLinks, keeps_address
+from target_apollo.sync.links.addresses import first_hashes, keeps_address
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
 
-#: Most addresses of a flush that are searched. A table with ids that is synced for the first time
+#: Most addresses of a batch that are searched. A table with ids that is synced for the first time
 #: has more: its rows are written without a search, a hundred per request.
 _MOST_SEARCHES = 20
 
@@ -37,18 +36,11 @@ _MOST_SEARCHES = 20
 class NamedIdCheck:
     """Decides for the rows of one stream; used by one thread, one batch at a time."""
 
-    def __init__(
-        self,
-        client: ApolloClient,
-        object_type: ObjectType,
-        mode: Mode,
-        links: StreamLinks | None,
-        finder: RecordFinder,
-    ) -> None:
-        self._client = client
-        self._object_type = object_type
-        self._mode = mode
-        self._links = links
+    def __init__(self, stream: RecordStream, finder: RecordFinder) -> None:
+        self._client = stream.run.client
+        self._object_type = stream.object_type
+        self._mode = stream.mode
+        self._links = stream.links
         self._finder = finder
 
     def decide(self, batch: Batch, rows: Sequence[Row]) -> Decision:
@@ -129,7 +121,7 @@ class NamedIdCheck:
             holder = Holder.NOBODY
         else:
             holder = Holder.FREE if len(others) == 1 else Holder.SEVERAL
-        evidence = Evidence(Linked.MATCHED, Address.OTHER, holder)
+        evidence = Evidence(LinkedRecord.MATCHED, Address.OTHER, holder)
         if verdict_of(evidence) is Verdict.SAME or self._is_gone(row.apollo_id or ""):
             # The update will fail since the record is gone; the row is then matched by its address.
             return False

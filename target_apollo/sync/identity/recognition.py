@@ -15,29 +15,27 @@ from target_apollo.ledger import LinkStatus, match_hash
 from target_apollo.model.match_keys import (
     called,
     is_address,
-    is_known_to_create,
     keys,
     kind_of,
 )
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.rows import Mode, Row, key_text
+from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.identity.check import Decision
-from target_apollo.sync.identity.finder import Found, RecordFinder
+from target_apollo.sync.identity.finder import FoundRecords, RecordFinder
 from target_apollo.sync.identity.matches import MatchCheck
 from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Verdict,
     conflict,
     verdict_of,
 )
-from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.run import SyncRun
+from target_apollo.sync.records.stream import RecordStream
 
 #: The rejection in mode update if the Apollo id of a row can't be found.
 UPDATE_NEEDS_ID = Rejection(
@@ -52,35 +50,24 @@ class RecordRecognition:
     """Looks for the records of rows of one stream; used by one thread, one batch at a time.
 
     Args:
-        match_on: Kinds of keys by which rows are recognised, in order.
-        links: None without a ledger.
+        hidden_kinds: Kinds of the rows' keys by which bulk_create finds no record.
     """
 
     def __init__(
         self,
-        run: SyncRun,
-        object_type: ObjectType,
-        stream: str,
-        mode: Mode,
-        match_on: Sequence[str],
-        links: StreamLinks | None,
+        stream: RecordStream,
+        check: MatchCheck,
         finder: RecordFinder,
+        hidden_kinds: frozenset[str],
     ) -> None:
-        self._run = run
-        self._object_type = object_type
+        self._run = stream.run
+        self._object_type = stream.object_type
         self._stream = stream
-        self._mode = mode
-        self._links = links
+        self._mode = stream.mode
+        self._links = stream.links
+        self._check = check
         self._finder = finder
-        self._check = MatchCheck(object_type, links, finder)
-        #: Whether bulk_create finds no record by any key, as a probe has seen.
-        self._is_blind = object_type.kind in run.doubled
-        #: Whether there are keys by which bulk_create does not find the records of rows.
-        self.is_needed = (
-            mode is Mode.UPDATE
-            or self._is_blind
-            or not all(is_known_to_create(object_type, kind) for kind in match_on)
-        )
+        self._hidden_kinds = hidden_kinds
 
     def recognise(self, batch: Batch, rows: Sequence[Row]) -> Decision:
         """The rows that are to be written, with the ids of their records; others are finished.
@@ -101,7 +88,7 @@ class RecordRecognition:
         return self._decide(batch, rows, wanted, found)
 
     def _readdressed(self, batch: Batch, rows: Sequence[Row]) -> set[str]:
-        """Ids of records that rows of the batch give another address."""
+        """Ids of records to which rows of the batch give another address."""
         return {
             row.apollo_id
             for row in rows
@@ -110,8 +97,8 @@ class RecordRecognition:
             and not history.keeps_match
         }
 
-    def _leave_out(self, found: Found, leaving: set[str]) -> None:
-        """Takes records for not found that lose the address by which they were found."""
+    def _leave_out(self, found: FoundRecords, leaving: set[str]) -> None:
+        """Leaves out records that this batch takes the address from by which they were found."""
         for number, key in found.keys.items():
             left = tuple(one for one in found.ids[number] if one not in leaving)
             if is_address(key) and left != found.ids[number]:
@@ -123,12 +110,10 @@ class RecordRecognition:
         """The row with only those keys that are to be looked up; None if it has none of them."""
         if row.apollo_id or row.deleted or row.number in batch.recovered or not row.match_key:
             return None
-        if self._mode is Mode.UPDATE or self._is_blind:
+        if self._mode is Mode.UPDATE:
             return row
         hidden = tuple(
-            key
-            for key in keys(row)
-            if not is_known_to_create(self._object_type, kind_of(self._object_type, key))
+            key for key in keys(row) if kind_of(self._object_type, key) in self._hidden_kinds
         )
         return with_values(row, match_key=hidden[0], more_keys=hidden[1:]) if hidden else None
 
@@ -139,9 +124,9 @@ class RecordRecognition:
         batch.finish(row, Outcome.REJECTED, rejection=UPDATE_NEEDS_ID)
         return False
 
-    def _known(self, batch: Batch, rows: Sequence[Row]) -> Found:
+    def _known(self, batch: Batch, rows: Sequence[Row]) -> FoundRecords:
         """The records of the rows' keys in the ledger, for rows with exactly one record."""
-        found = Found()
+        found = FoundRecords()
         if self._links is None:
             return found
         held = self._links.of_addresses(match_hash(key) for row in rows for key in keys(row))
@@ -165,12 +150,12 @@ class RecordRecognition:
     # --- what follows for the rows
 
     def _decide(
-        self, batch: Batch, rows: Sequence[Row], wanted: dict[int, Row], found: Found
+        self, batch: Batch, rows: Sequence[Row], wanted: dict[int, Row], found: FoundRecords
     ) -> Decision:
         decision = Decision(failure=found.failure)
         records = {number: self._record(found, number) for number in wanted}
         matches = [
-            Matched(row, Match.EXISTING, self._shown(record, found.keys.get(row.number)))
+            RowMatch(row, Match.EXISTING, self._shown(record, found.keys.get(row.number)))
             for row in rows
             # Mode insert does not write to existing records, so names need no comparison.
             if (record := records.get(row.number)) is not None and self._mode is not Mode.INSERT
@@ -184,7 +169,7 @@ class RecordRecognition:
                     decision.rows.append(row)
             elif number in checked.conflicts:
                 batch.finish(row, Outcome.REJECTED, rejection=checked.conflicts[number])
-                self._count(Verdict.HELD_BY_ANOTHER, row)
+                self._stream.count_verdict(Verdict.HELD_BY_ANOTHER, row)
             elif number in checked.unchecked or self._is_open(found, number):
                 # The failure came first: the row has no outcome.
                 continue
@@ -204,14 +189,14 @@ class RecordRecognition:
         """A record with the address by which it was found, which the ledger does not show."""
         return {**record, self._object_type.match_field: key} if key and is_address(key) else record
 
-    def _record(self, found: Found, number: int) -> Json | None:
+    def _record(self, found: FoundRecords, number: int) -> Json | None:
         ids = found.ids.get(number, ())
         return found.records.get(number, {"id": ids[0]}) if len(ids) == 1 else None
 
-    def _is_open(self, found: Found, number: int) -> bool:
+    def _is_open(self, found: FoundRecords, number: int) -> bool:
         return number not in found.ids and found.forbidden is None
 
-    def _why_not(self, row: Row, asked: Row, found: Found) -> Rejection | None:
+    def _why_not(self, row: Row, asked: Row, found: FoundRecords) -> Rejection | None:
         """Why a row is rejected; None where it has a record, or may be created."""
         number, object_type = row.number, self._object_type
         noun, keys_named = object_type.singular, _named(object_type, asked)
@@ -221,10 +206,10 @@ class RecordRecognition:
             )
         ids = found.ids[number]
         holder = Holder.NOBODY if not ids else Holder.FREE if len(ids) == 1 else Holder.SEVERAL
-        evidence = Evidence(Linked.NONE, Address.UNKNOWN, holder)
+        evidence = Evidence(LinkedRecord.NONE, Address.UNKNOWN, holder)
         verdict = verdict_of(evidence)
         if verdict is Verdict.AMBIGUOUS:
-            self._count(verdict, row)
+            self._stream.count_verdict(verdict, row)
             return conflict(object_type, evidence, None, ids, found.keys.get(number))
         if verdict is not Verdict.NEW:
             return None
@@ -253,9 +238,6 @@ class RecordRecognition:
         if len(record) > 1:
             batch.cache.remember_read(record)
         return with_values(row, apollo_id=str(record["id"]))
-
-    def _count(self, verdict: Verdict, row: Row) -> None:
-        self._run.counts.count_identity(self._stream, verdict.value, key_text(row.key))
 
 
 def _named(object_type: ObjectType, row: Row) -> str:

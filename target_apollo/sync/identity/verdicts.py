@@ -17,7 +17,7 @@ from target_apollo.model.objects.registry import ObjectType
 from target_apollo.model.outcomes import Reason, Rejection
 
 
-class Linked(enum.Enum):
+class LinkedRecord(enum.Enum):
     """The record that the ledger links the row's source key to."""
 
     #: There is no link, or it has no record.
@@ -91,14 +91,14 @@ class Verdict(enum.Enum):
 class Case:
     """A line of the table; None fits every value."""
 
-    linked: Linked | None
+    linked: LinkedRecord | None
     address: Address | None
     holder: Holder | None
     name: Name | None
     verdict: Verdict
 
 
-_L, _A, _H, _N, _V = Linked, Address, Holder, Name, Verdict
+_L, _A, _H, _N, _V = LinkedRecord, Address, Holder, Name, Verdict
 
 #: The first line that fits decides.
 VERDICTS: tuple[Case, ...] = (
@@ -140,7 +140,7 @@ VERDICTS: tuple[Case, ...] = (
 class Evidence:
     """The evidence on one row and its record."""
 
-    linked: Linked
+    linked: LinkedRecord
     address: Address
     holder: Holder
     name: Name = Name.UNKNOWN
@@ -178,7 +178,7 @@ def conflict(
         nouns = noun if len(others) == 1 else f"{noun}s"
         owned = ", which another row has" if evidence.holder is Holder.TAKEN else ""
         parts = [f"its {address} is that of {nouns} {' and '.join(others)}{owned}"]
-        if linked and evidence.linked is Linked.MATCHED:
+        if linked and evidence.linked is LinkedRecord.MATCHED:
             parts.append(f"another of its keys is that of {noun} {linked}")
         elif linked:
             parts.append(f"its key is linked to {noun} {linked}")
@@ -187,7 +187,7 @@ def conflict(
             f"its {address} is a further one of {noun} {linked}, which has another name and "
             f"another first {address}"
         ]
-    elif evidence.linked is Linked.MATCHED:
+    elif evidence.linked is LinkedRecord.MATCHED:
         parts = [f"Apollo takes it for {noun} {linked}, which another row has"]
     else:
         parts = [

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.ledger import WITHOUT_ROW, Intent, Link, LinkOutcome, LinkStatus, Place
+from target_apollo.ledger import (
+    WITHOUT_ROW,
+    Intent,
+    Link,
+    LinkOutcome,
+    LinkStatus,
+    Place,
+    match_hash,
+)
+from target_apollo.model.match_keys import keys
+from target_apollo.model.rows import Row
 from target_apollo.sync.deletions.marks import HELD, DeletionMark
 from target_apollo.sync.dry_run.ledger import RunLedger
 
@@ -23,6 +33,20 @@ class DeletedLinks:
         self._ledger = ledger
         self._place = place
         self._run_id = run_id
+
+    def held_rows(self, rows: Sequence[Row], links: Sequence[Link | None]) -> set[int]:
+        """Numbers of deleted rows of a batch whose record also belongs to other rows.
+
+        Args:
+            links: In the order of the rows, None for a row without a link.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        deleted = deleted_links(rows, links)
+        if not deleted:
+            return set()
+        return left_to_others(rows, deleted, self.held_by_others(list(deleted.values())))
 
     def held_by_others(self, deleted: Sequence[Link]) -> set[str]:
         """Source keys of those links whose record also belongs to other rows, of any stream.
@@ -140,3 +164,28 @@ class DeletedLinks:
         ]
         if outcomes:
             self._ledger.record_outcomes(self._place, self._run_id, outcomes)
+
+
+def deleted_links(rows: Sequence[Row], links: Sequence[Link | None]) -> dict[int, Link]:
+    """Row number -> link to the record, for deleted rows."""
+    return {
+        row.number: link
+        for row, link in zip(rows, links, strict=True)
+        if row.deleted and link is not None and link.apollo_id
+    }
+
+
+def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[str]) -> set[int]:
+    """Numbers of deleted rows whose record also belongs to a row that is not deleted.
+
+    Args:
+        rows: The rows of the batch.
+        deleted: The result of `deleted_links`.
+        held: Source keys of deleted rows whose record other rows have, by the ledger.
+    """
+    coming = {match_hash(key) for row in rows if not row.deleted for key in keys(row)}
+    return {
+        number
+        for number, link in deleted.items()
+        if link.source_key in held or link.match_hash in coming
+    }

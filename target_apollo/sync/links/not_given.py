@@ -21,7 +21,8 @@ from target_apollo.model.match_keys import (
 )
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.rows import Row
-from target_apollo.sync.links.recall import RowHistory, first_hashes
+from target_apollo.sync.links.addresses import first_hashes
+from target_apollo.sync.links.recall import RowHistory
 
 
 class NotGiven(Struct, frozen=True, gc=False):

@@ -1,8 +1,7 @@
 """What the ledger knows about the rows of a batch, one `RowHistory` per row. Pure.
 
 A row needs no request if Apollo is known to hold its values. A row with a known Apollo id is
-updated without a search. `StreamLinks.recall` reads the links from the ledger and calls the
-functions here.
+updated without a search. `LinkReader` reads the links from the ledger and calls the functions here.
 """
 
 from __future__ import annotations
@@ -21,16 +20,22 @@ from target_apollo.ledger import (
     HOLDING_VALUES,
     Link,
     LinkStatus,
-    match_hash,
     payload_hash_of_texts,
     source_key,
 )
-from target_apollo.model.match_keys import CUSTOM, every_key, is_address, keys, kind_of
+from target_apollo.model.match_keys import CUSTOM, kind_of
 from target_apollo.model.objects.registry import CONTACT, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, RecordError
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row, Values
 from target_apollo.sync.deletions.marks import digits_of, is_moved_to
+from target_apollo.sync.links.addresses import (
+    address_hashes,
+    first_hashes,
+    has_new_address,
+    hashes,
+    may_be_of_another,
+)
 from target_apollo.sync.rejects.refused_rows import NOT_SENT_AGAIN, hash_of_row, is_left_alone
 from target_apollo.sync.source_record import Former
 
@@ -111,41 +116,6 @@ def key_of(row: Row) -> str:
         return source_key(row.key)
     except ValueError as problem:
         raise RecordError(Reason.WRONG_TYPE, str(problem)) from None
-
-
-def _gives_another_address(row: Row, link: Link) -> bool:
-    """Whether a row whose record was deleted in Apollo may be of somebody else since.
-
-    A row that has lost its e-mail or domain, and is known by another key now, is not.
-    """
-    if link.is_left_alone(match_hash(row.match_key) if row.match_key else None):
-        return False
-    names_another = bool(row.apollo_id) and row.apollo_id != link.apollo_id
-    return names_another or row.match_key is None or bool(address_hashes(row))
-
-
-def first_hashes(row: Row) -> tuple[str, ...]:
-    """Hashes of the row's first match key, and of its e-mail or domain.
-
-    Its link may have the latter from a run with another `match_on`.
-    """
-    if row.match_key is None:
-        return ()
-    first = match_hash(row.match_key)
-    return (first,) if is_address(row.match_key) else (first, *address_hashes(row))
-
-
-def address_hashes(row: Row) -> tuple[str, ...]:
-    """The hash of the row's e-mail or domain, if it has one."""
-    if row.match_key and is_address(row.match_key):
-        return (match_hash(row.match_key),)
-    address = row.values.get("email") or row.values.get("domain")
-    return (match_hash(address),) if address else ()
-
-
-def hashes(row: Row) -> frozenset[str]:
-    """Hashes of all keys of a row, whatever `match_on` says."""
-    return frozenset(map(match_hash, every_key(row)))
 
 
 def payload_hash_of(
@@ -330,7 +300,7 @@ class LinkSorter:
             apollo_id=apollo_id,
             sent_at=sent_at,
             sent_by=link.run_id if left_open else None,
-            sent_under=link.match_hash if sent_at and _has_new_address(row, link) else None,
+            sent_under=link.match_hash if sent_at and has_new_address(link, row) else None,
             # Rejected after its record was created: the record is the row's own, however old.
             made_record=bool(
                 link.status is LinkStatus.ERROR and link.apollo_id and not link.first_synced_at
@@ -356,7 +326,7 @@ class LinkSorter:
             if row.deleted:
                 # There is nothing left to move.
                 return Outcome.SKIPPED
-            is_left = self.leaves_gone and not _gives_another_address(row, link)
+            is_left = self.leaves_gone and not may_be_of_another(link, row)
             return Outcome.SKIPPED if is_left else None
         if self.mode is Mode.INSERT:
             is_there = link.status in CONFIRMED and not self._has_other_address(row, link)
@@ -464,31 +434,6 @@ def shared_ids(links: Mapping[str, Sequence[Link]]) -> set[str]:
     }
 
 
-def deleted_links(rows: Sequence[Row], links: Sequence[Link | None]) -> dict[int, Link]:
-    """Row number -> link to the record, for deleted rows."""
-    return {
-        row.number: link
-        for row, link in zip(rows, links, strict=True)
-        if row.deleted and link is not None and link.apollo_id
-    }
-
-
-def left_to_others(rows: Iterable[Row], deleted: Mapping[int, Link], held: set[str]) -> set[int]:
-    """Numbers of deleted rows whose record also belongs to a row that is not deleted.
-
-    Args:
-        rows: The rows of the batch.
-        deleted: The result of `deleted_links`.
-        held: Source keys of deleted rows whose record other rows have, by the ledger.
-    """
-    coming = {match_hash(key) for row in rows if not row.deleted for key in keys(row)}
-    return {
-        number
-        for number, link in deleted.items()
-        if link.source_key in held or link.match_hash in coming
-    }
-
-
 def is_interrupted(link: Link) -> bool:
     """Whether the last write was sent and never confirmed, so Apollo may have carried it out."""
     if link.status is LinkStatus.PENDING:
@@ -501,10 +446,3 @@ def is_outdated(former: Former | None, link: Link) -> bool:
     if former is None or former.first_at is None or link.last_synced_at is None:
         return False
     return link.status in CONFIRMED and link.last_synced_at > former.first_at
-
-
-def _has_new_address(row: Row, link: Link) -> bool:
-    """Whether an unconfirmed create was sent with another match key than the row has now."""
-    if link.apollo_id or row.apollo_id or not link.match_hash or not row.match_key:
-        return False
-    return link.match_hash not in hashes(row)

@@ -7,14 +7,12 @@ one transaction.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from functools import cached_property
+from datetime import date
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import ID_SHAPE, is_id
+from target_apollo.apollo import is_id
 from target_apollo.ledger import (
     CONFIRMED,
     HOLDING_VALUES,
@@ -22,31 +20,19 @@ from target_apollo.ledger import (
     Link,
     LinkOutcome,
     LinkStatus,
-    PendingFields,
     Place,
     match_hash,
 )
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
-from target_apollo.model.policies import FieldPolicy, Policies
+from target_apollo.model.policies import Policies
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.dry_run.ledger import RunLedger
 from target_apollo.sync.links.deleted_links import DeletedLinks
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven, addresses_after
-from target_apollo.sync.links.recall import (
-    LinkSorter,
-    RowHistory,
-    deleted_links,
-    first_hashes,
-    hash_of_kept_stage,
-    is_interrupted,
-    key_of,
-    left_to_others,
-    new_history,
-    payload_hash_of,
-    shared_ids,
-)
-from target_apollo.sync.links.sources import links_to_use
+from target_apollo.sync.links.pending_fields import StreamPendingFields
+from target_apollo.sync.links.reader import LinkReader
+from target_apollo.sync.links.recall import LinkSorter, RowHistory, hash_of_kept_stage
 from target_apollo.sync.rejects.refused_rows import (
     RefusedMark,
     UnreadRecord,
@@ -55,14 +41,7 @@ from target_apollo.sync.rejects.refused_rows import (
     is_left_alone,
     key_of_unread,
 )
-from target_apollo.sync.source_record import Former
-from target_apollo.sync.updates.single_values import (
-    SingleValues,
-    by_name,
-    held_in,
-    only,
-    other_than,
-)
+from target_apollo.sync.updates.single_values import SingleValues, only, other_than
 
 #: What the ledger notes of an outcome.
 STATUS_OF = {
@@ -75,11 +54,7 @@ STATUS_OF = {
     Outcome.REJECTED: LinkStatus.ERROR,
 }
 
-_log = logging.getLogger(__name__)
 _NOTHING: Json = {}
-
-#: Latest runs that are searched for the run that left a row unfinished.
-_LATEST_RUNS = 500
 
 
 class StreamLinks:
@@ -116,172 +91,34 @@ class StreamLinks:
         self._ledger = ledger
         self._place = Place(connection, object_type.singular, stream, source)
         self._run_id = run_id
-        self._policies = policies if policies and policies.protect else None
         self._protected = tuple(protected)
-        self._sorter = LinkSorter(
-            mode, full_resync, self._policies, leaves_gone, object_type, self._protected, today
-        )
         self._mode = mode
-        self._full_resync = full_resync
         #: What rows carry that costs a request for each record.
-        self.single_values = SingleValues(object_type, policies or Policies())
+        self._single_values = SingleValues(object_type, policies or Policies())
         #: The day that is noted for rejected rows, and by which those of earlier runs are judged.
         self._mark_day = today
         self._today = None if full_resync else today
+        #: Source key -> outcome, until `commit`.
         self._noted: dict[str, LinkOutcome] = {}
-        #: Apollo id -> values that are still to be sent, and fields that have newer values.
-        self._for_later: dict[str, PendingFields] = {}
-        self._superseded: dict[str, set[str]] = {}
-        #: In a run without a source: source key of a row of this batch -> the source of its link.
-        self._sources: dict[str, str] = {}
-        #: Source key of a row of this batch -> a link with another source or none that is not used.
-        self._strange: dict[str, Link] = {}
-        self._has_said_odd_ids = False
+        self._pending_fields = StreamPendingFields(ledger, self._place, self._single_values)
+        #: Whether `commit` has anything to write.
+        self.has_unsaved = False
         #: The links of deleted rows.
         self.deleted = DeletedLinks(ledger, self._place, run_id)
+        protecting = policies if policies and policies.protect else None
+        self.reader = LinkReader(
+            ledger,
+            self._place,
+            run_id,
+            LinkSorter(
+                mode, full_resync, protecting, leaves_gone, object_type, self._protected, today
+            ),
+            self._single_values,
+            self.deleted,
+        )
         self._lock = ledger.lock(connection, stream, run_id)
 
     # --- before the requests
-
-    def recall(self, rows: Sequence[Row], formers: Mapping[int, Former]) -> dict[int, RowHistory]:
-        """The histories of all rows of a batch, by number.
-
-        Args:
-            formers: Row number -> earlier rejection, for rows that were rejected before.
-
-        Raises:
-            LedgerError: The ledger can't be read, or the source can't be set in links.
-        """
-        keys = [key_of(row) for row in rows]
-        links = self._with_ids(self._ledger.links(self._place, keys))
-        hashes = [payload_hash_of(row, self._policies) for row in rows]
-        known = self._own(rows, [links.get(key) for key in keys], hashes)
-        known = self._without_overwritten(known)
-        run_starts: Mapping[str, datetime] = {}
-        if formers or any(link is not None and is_interrupted(link) for link in known):
-            run_starts = self._run_starts
-        histories = [
-            new_history(
-                key,
-                payload_hash,
-                formers.get(row.number),
-                run_starts,
-                names_record=bool(row.apollo_id),
-            )
-            for row, key, payload_hash in zip(rows, keys, hashes, strict=True)
-        ]
-        if links:
-            outcomes = self._sorter.outcomes(rows, known, hashes)
-            histories = self._sorter.histories(
-                rows,
-                histories,
-                known,
-                outcomes,
-                formers=formers,
-                shared=self._shared(self._sorter.ids_to_write(known, outcomes)),
-                held=self._held(rows, deleted_links(rows, known)),
-                run_starts=run_starts,
-            )
-        histories = list(map(self._with_single_values, rows, histories))
-        return {row.number: history for row, history in zip(rows, histories, strict=True)}
-
-    def _with_single_values(self, row: Row, history: RowHistory) -> RowHistory:
-        """The history with the values that cost a request each, unless the row needs none."""
-        if history.outcome is not None or row.deleted or self._mode is Mode.INSERT:
-            return history
-        if self._policies is None and self.single_values.names.isdisjoint(row.values):
-            return history
-        own = self.single_values.digests(row)
-        if own is None:
-            return history
-        link = history.link
-        # Other rows may have written to a record that they share.
-        is_own = link is not None and link.apollo_id == history.apollo_id
-        known = link.single_hashes if link is not None and is_own else None
-        if self._full_resync:
-            known = None
-        held = held_in(own, known) if known else frozenset()
-        return with_values(history, single_hashes=own, held=held)
-
-    def _with_ids(self, links: dict[str, Link]) -> dict[str, Link]:
-        """The links without those whose id is none of Apollo's, which are deleted.
-
-        Earlier versions kept whatever Apollo answered as an id. Without a link, such a row finds
-        its record by its address again.
-        """
-        odd = [
-            link
-            for link in links.values()
-            if link.apollo_id is not None and not ID_SHAPE.fullmatch(link.apollo_id)
-        ]
-        for link in odd:
-            self._ledger.forget(self._place._replace(source=link.source), [link.source_key])
-            del links[link.source_key]
-        if odd and not self._has_said_odd_ids:
-            self._has_said_odd_ids = True
-            _log.warning(
-                "Stream '%s': the ledger has texts in place of Apollo ids that are none. Their "
-                "rows find their records by e-mail or domain again.",
-                self._place.stream,
-            )
-        return links
-
-    def _own(
-        self, rows: Sequence[Row], links: list[Link | None], payload_hashes: Sequence[str]
-    ) -> list[Link | None]:
-        """The links that belong to these rows. Links without a source get the run's source."""
-        source = self._place.source
-        self._sources, self._strange = {}, {}
-        others = {link.source_key: link for link in links if link and link.source != source}
-        if not others:
-            return links
-        used = links_to_use(rows, links, payload_hashes, source)
-        found = {link.source_key for link in used if link} & others.keys()
-        if not source:
-            self._sources = {key: others[key].source for key in found}
-            return used
-        self._strange = {key: link for key, link in others.items() if key not in found}
-        if found:
-            self._ledger.adopt(self._place, sorted(found))
-        return [
-            with_values(link, source=source) if link and link.source != source else link
-            for link in used
-        ]
-
-    def _place_of(self, key: str) -> Place:
-        source = self._sources.get(key)
-        return self._place if source is None else self._place._replace(source=source)
-
-    def _without_overwritten(self, links: list[Link | None]) -> list[Link | None]:
-        """The links, of which those know no values that another row of this run may have replaced.
-
-        The ledger forgets the values of other runs' rows when a record is written, but not those of
-        the same run: two rows with one record would be written in turns in every run. Only a key
-        that comes again in a run needs to know.
-        """
-        of_run = {link.apollo_id for link in links if link and link.run_id == self._run_id}
-        ids = {one for one in of_run if one is not None}
-        if not ids:
-            return links
-        shared = self._shared(ids)
-        return [
-            with_values(link, payload_hash=None, single_hashes=None)
-            if link and link.holds_something and link.apollo_id in shared
-            else link
-            for link in links
-        ]
-
-    def _shared(self, ids: set[str]) -> set[str]:
-        return shared_ids(self._ledger.links_by_apollo_id(self._place, ids)) if ids else set()
-
-    def _held(self, rows: Sequence[Row], deleted: Mapping[int, Link]) -> set[int]:
-        if not deleted:
-            return set()
-        return left_to_others(rows, deleted, self.deleted.held_by_others(list(deleted.values())))
-
-    @cached_property
-    def _run_starts(self) -> dict[str, datetime]:
-        return {run.run_id: run.started_at for run in self._ledger.runs(_LATEST_RUNS)}
 
     def intend(self, rows: Iterable[Row], histories: Mapping[int, RowHistory]) -> None:
         """Notes on disk that requests for these rows are about to be sent.
@@ -303,16 +140,17 @@ class StreamLinks:
             # A record that is to get another address has one or the other until Apollo answers.
             has_address = not row.apollo_id or history.keeps_match
             held = history.held_of(row.apollo_id)
-            if row.apollo_id:
-                self._supersede(row.apollo_id, self._written(row))
-            by_run.setdefault((self._place_of(key), run_id), {})[key] = Intent(
+            if row.apollo_id and self._has_single_values(row):
+                self._pending_fields.replace_by(row, row.apollo_id)
+            by_run.setdefault((self.reader.place_of(key), run_id), {})[key] = Intent(
                 key,
                 row.apollo_id,
                 found_under if has_address else None,
                 only(history.single_hashes, held) if held and history.single_hashes else None,
             )
         # Before newer values are sent: after a kill, older ones would be sent over them.
-        self._commit_pending_fields()
+        if self._pending_fields.is_changed:
+            self._pending_fields.commit()
         for (place, run_id), intents in by_run.items():
             self._ledger.record_intents(place, run_id, list(intents.values()))
 
@@ -325,7 +163,7 @@ class StreamLinks:
         return {self._row(key): row for key, row in rows.items()}
 
     def _row(self, source_key: str) -> tuple[str, str, str]:
-        place = self._place_of(source_key)
+        place = self.reader.place_of(source_key)
         return (place.source, place.stream, source_key)
 
     def of_addresses(self, hashes: Iterable[str]) -> Mapping[str, Sequence[Link]]:
@@ -359,31 +197,7 @@ class StreamLinks:
         Raises:
             LedgerError: The ledger can't be written.
         """
-        self._ledger.forget(self._place_of(key), [key])
-
-    def is_of_another_row(self, apollo_id: str, key: str) -> bool:
-        """Whether another source key has written a record, according to the ledger.
-
-        Args:
-            key: The row's source key, as the ledger spells it.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        found = self._ledger.links_by_apollo_id(self._place, [apollo_id])
-        return any(
-            link.status not in (LinkStatus.EXISTING, LinkStatus.GONE)
-            and not self._is_of_row(link, key)
-            for link in found.get(apollo_id, ())
-        )
-
-    def _is_of_row(self, link: Link, key: str) -> bool:
-        if link.source_key != key:
-            return False
-        if not link.source:
-            # It is the row's own link, unless `_own` has found that it is another row's.
-            return key not in self._strange or not self._strange[key].match_hash
-        return link.source == self._place_of(key).source
+        self._ledger.forget(self.reader.place_of(key), [key])
 
     # --- after them
 
@@ -411,9 +225,7 @@ class StreamLinks:
         Raises:
             LedgerError: The link to a record that is gone from Apollo can't be deleted.
         """
-        if history.outcome is not None:
-            # No request was needed, so the link stays as it is.
-            return
+        self.has_unsaved = True
         link = history.link
         if outcome is Outcome.EXISTING and link is not None and _leads_to(link, apollo_id):
             # Looked for once more and left alone: what was known of the record is still true.
@@ -425,13 +237,18 @@ class StreamLinks:
         holds = status in HOLDING_VALUES and not not_given.values
         key = history.source_key
         singles = history.single_hashes if holds else None
-        if apollo_id is not None and (holds or for_later):
-            self._note_pending_fields(row, history, apollo_id, for_later)
-            singles = other_than(singles, for_later) if singles and for_later else singles
+        if singles and for_later:
+            singles = other_than(singles, for_later)
+        if apollo_id is not None and for_later:
+            place = self.reader.place_of(key)
+            self._pending_fields.add(place, row, history, apollo_id, for_later)
+        elif apollo_id is not None and holds and self._has_single_values(row):
+            self._pending_fields.replace_by(row, apollo_id)
+        payload_hash = self._hash_to_keep(history, not_given) if holds else None
         address = match_hash(row.match_key) if row.match_key else None
         of_row = None
         if status is LinkStatus.ERROR:
-            address = None
+            payload_hash, address = self._mark_of(row, history), None
         elif status is LinkStatus.GONE and row.deleted and link is not None:
             # A mark need not have the address by which the row is known when it comes back.
             address = link.address_of_row
@@ -443,13 +260,7 @@ class StreamLinks:
             key,
             status,
             apollo_id=apollo_id,
-            payload_hash=(
-                self._hash_to_keep(history, not_given)
-                if holds
-                else self._mark_of(row, history)
-                if status is LinkStatus.ERROR
-                else None
-            ),
+            payload_hash=payload_hash,
             error=None if rejection is None else rejection.reason.value,
             synced_at=history.read_at,
             match_hash=address,
@@ -491,52 +302,9 @@ class StreamLinks:
             noted = with_values(noted, single_hashes=held)
         self._noted[history.source_key] = noted
 
-    def _note_pending_fields(
-        self, row: Row, history: RowHistory, apollo_id: str, body: Json
-    ) -> None:
-        """Notes what a row leaves to be sent to its record, in place of older values of it."""
-        newer = self._written(row)
-        self._supersede(apollo_id, newer)
-        if not body:
-            return
-        policies = self.single_values.policies
-        added = PendingFields(
-            self._place_of(history.source_key),
-            history.source_key,
-            apollo_id,
-            body,
-            tuple(
-                key
-                for key in body
-                if any(policies.of(one) is not FieldPolicy.OVERWRITE for one in newer.get(key, ()))
-            ),
-            by_name(history.single_hashes, body),
-        )
-        former = self._for_later.get(apollo_id)
-        self._for_later[apollo_id] = added if former is None else former.followed_by(added)
-
-    def _supersede(self, apollo_id: str, names: Collection[str]) -> None:
-        """Notes that a record gets newer values of these fields than those that are to be sent."""
-        if not names:
-            return
-        self._superseded.setdefault(apollo_id, set()).update(names)
-        former = self._for_later.pop(apollo_id, None)
-        if former is not None and (left := former.without(names)).body:
-            self._for_later[apollo_id] = left
-
-    def _written(self, row: Row) -> dict[str, list[str]]:
-        """Key in PATCH -> fields of a row, of those that need a request for each record."""
-        found: dict[str, list[str]] = {}
-        for name in self.single_values.names.intersection(row.values):
-            if key := self.single_values.object_type.fields[name].update:
-                found.setdefault(key, []).append(name)
-        return found
-
-    def _commit_pending_fields(self) -> None:
-        if self._superseded or self._for_later:
-            added = list(self._for_later.values())
-            self._ledger.change_pending_fields(self._place, self._superseded, added)
-            self._superseded, self._for_later = {}, {}
+    def _has_single_values(self, row: Row) -> bool:
+        """Whether a row has values in fields that cost a request for each record."""
+        return not self._single_values.names.isdisjoint(row.values)
 
     def _mark_of(self, row: Row, history: RowHistory) -> str | None:
         """What the link of a rejected row keeps, so that it is left alone while it is the same."""
@@ -579,6 +347,7 @@ class StreamLinks:
         key = key_of_unread(unread)
         if key is None:
             return
+        self.has_unsaved = True
         own = hash_of_record(unread.record.record)
         mark = RefusedMark(self._mark_day, own).text if self._mark_day and own else None
         error = unread.rejection.reason.value
@@ -591,21 +360,22 @@ class StreamLinks:
             LedgerError: The ledger can't be written, or another run has taken over the stream.
         """
         # First, so that no row is done whose values are not on disk.
-        self._commit_pending_fields()
+        if self._pending_fields.is_changed:
+            self._pending_fields.commit()
         by_place: dict[Place, list[LinkOutcome]] = {}
         for key, outcome in self._noted.items():
-            by_place.setdefault(self._place_of(key), []).append(outcome)
+            by_place.setdefault(self.reader.place_of(key), []).append(outcome)
         for place, outcomes in by_place.items():
             self._ledger.record_outcomes(place, self._run_id, outcomes)
         # Unused links that turned out to name the right record: the row now has a link of its own.
         known_after_all = [
             key
-            for key, link in self._strange.items()
+            for key, link in self.reader.unused.items()
             if key in self._noted and link.apollo_id == self._noted[key].apollo_id is not None
         ]
         if known_after_all:
             self._ledger.forget(self._place._replace(source=""), known_after_all)
-        self._noted = {}
+        self._noted, self.has_unsaved = {}, False
 
     def release(self) -> None:
         """Lets other runs write the stream."""
@@ -622,14 +392,6 @@ class StreamLinks:
         for link in self._ledger.links_of_stream(self._place):
             yield link if is_id(link.apollo_id) else with_values(link, apollo_id=None)
 
-    def sent_at(self, link: Link) -> datetime | None:
-        """When the run started that sent a link's last write; None if it is not known.
-
-        Raises:
-            LedgerError: The ledger can't be read.
-        """
-        return self._run_starts.get(link.run_id or "")
-
     def note_moving(self, moves: Iterable[tuple[RowHistory, str, str]]) -> None:
         """Notes on disk that records of deleted rows are about to be moved; after `intend`.
 
@@ -644,7 +406,7 @@ class StreamLinks:
         by_place: dict[Place, list[LinkOutcome]] = {}
         for history, apollo_id, mark in moves:
             key = history.source_key
-            by_place.setdefault(self._place_of(key), []).append(
+            by_place.setdefault(self.reader.place_of(key), []).append(
                 LinkOutcome(
                     key,
                     LinkStatus.UNCHANGED,
@@ -682,16 +444,3 @@ def _as_it_was(link: Link) -> LinkOutcome:
         row_hash=link.row_hash,
         single_hashes=link.single_hashes,
     )
-
-
-def keeps_address(link: Link, rows: Mapping[tuple[str, str, str], Row]) -> bool:
-    """Whether the row of a link is among these rows and still has the link's address.
-
-    Args:
-        rows: `Link.row` -> row.
-    """
-    row = rows.get(link.row)
-    if row is None:
-        return False
-    own = first_hashes(row)
-    return link.match_hash in own or link.row_hash in own

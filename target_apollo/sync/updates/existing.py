@@ -19,9 +19,9 @@ from target_apollo.model.rows import Row
 from target_apollo.sync.creates.recovery import OwnRecordCheck
 from target_apollo.sync.links.not_given import kept_from
 from target_apollo.sync.links.recall import NO_HISTORY, RowHistory
-from target_apollo.sync.records.plan import changes
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.protected_stages import StageGuard
+from target_apollo.sync.updates.changes import changes
 from target_apollo.sync.updates.record_pages import Age, age_of
 from target_apollo.sync.updates.single_values import SingleValues
 from target_apollo.sync.updates.update_plan import PlannedUpdate
@@ -38,6 +38,11 @@ class MatchedRecord:
     row: Row
     apollo_id: str
     answer: Json | None
+
+    @classmethod
+    def of(cls, row: Row, record: Json) -> MatchedRecord:
+        """A row and the record that Apollo has answered for it."""
+        return cls(row, str(record["id"]), record)
 
 
 @dataclass

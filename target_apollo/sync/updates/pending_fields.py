@@ -88,8 +88,8 @@ def _ledger_with_values(run: SyncRun) -> RunLedger | None:
 
 
 @dataclass
-class _Dropped:
-    """Values that were not written, by stream: their fields and the keys of their rows."""
+class _FieldsByStream:
+    """Fields that were not written, by stream, with the keys of their rows."""
 
     names: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     keys: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -107,7 +107,10 @@ class PendingFieldsSender:
         self._ledger = ledger
         #: Objects for which Apollo takes no more now.
         self._full: set[str] = set()
-        self._gone, self._refused, self._kept = _Dropped(), _Dropped(), _Dropped()
+        #: Of records that are gone, that Apollo refused to write, and that people have filled.
+        self._gone = _FieldsByStream()
+        self._refused = _FieldsByStream()
+        self._kept = _FieldsByStream()
         #: Stream -> whether another run is writing it.
         self._is_locked: dict[str, bool] = {}
 
@@ -200,7 +203,7 @@ class PendingFieldsSender:
         is_gone = consequence_of(refusal, pending.apollo_id).record_is_gone
         return self._drop(self._gone if is_gone else self._refused, pending)
 
-    def _drop(self, dropped: _Dropped, pending: PendingFields) -> SettledFields:
+    def _drop(self, dropped: _FieldsByStream, pending: PendingFields) -> SettledFields:
         names = list(pending.body)
         dropped.add(pending, names)
         self._run.counts.not_followed[pending.place.stream] += len(names)

@@ -35,7 +35,7 @@ FEW = 20
 #: Apollo shows 500 pages of 100 records.
 _MOST_PAGES = 500
 _PER_PAGE = 100
-#: Pages that may show nothing that is needed, as a part of the records that are needed.
+#: One page for so many records that are needed may show none of them.
 _IN_VAIN = 10
 #: Records that a page must show for the next one to be read.
 _WORTH_A_PAGE = 2
@@ -97,9 +97,9 @@ def age_of(
 def most_pages(wanted: int, found: int, pages: int | None, reads_left: int | None) -> int:
     """How many pages may be read for a number of records, those already read included.
 
-    Where all pages are fewer than the records, reading them all can only save requests. Else a
-    page in ten records may be in vain. If the single reads would not fit Apollo's limits, pages
-    may be worth more than they cost.
+    If there are fewer pages than records, reading all of them can only save requests. Otherwise one
+    page for every ten records may be read in vain, or one for every two if Apollo's limits are too
+    low to read the records one by one.
 
     Args:
         found: How many of the records the pages have shown.

@@ -14,7 +14,6 @@ from functools import cached_property
 from msgspec.structs import replace as with_values
 
 from target_apollo.apollo import ApolloError, JobStarted, QuotaExhausted, RequestRefused
-from target_apollo.config.settings import StreamSettings
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
@@ -24,8 +23,9 @@ from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.dead_links import GoneRecord
 from target_apollo.sync.links.not_given import seen_in
 from target_apollo.sync.links.recall import RowHistory, time_of_record
-from target_apollo.sync.records.duplicates import age
+from target_apollo.sync.records.plan import age
 from target_apollo.sync.records.portions import fits, prefix
+from target_apollo.sync.records.stream import RecordStream
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.updates.bulk_requests import BulkResult, send_alone, send_grouped
@@ -252,14 +252,16 @@ def _fall_back(
         one.ended_by = otherwise
 
 
-@dataclass(frozen=True)
 class UpdateRounds:
     """Carries out the updates of one stream, and gives their rows an outcome."""
 
-    run: SyncRun
-    object_type: ObjectType
-    stream: str
-    own: StreamSettings
+    def __init__(self, stream: RecordStream) -> None:
+        self._run = stream.run
+        self._object_type = stream.object_type
+        self._stream = stream.name
+        self._executor = UpdateExecutor(
+            stream.run, stream.object_type, stream.name, stream.own.update_method
+        )
 
     def finish_idle(self, batch: Batch, updates: Sequence[PlannedUpdate]) -> list[PlannedUpdate]:
         """Finishes rows whose record needs no change; returns the other updates."""
@@ -280,7 +282,7 @@ class UpdateRounds:
             Rows whose record is gone from Apollo, to be matched again; and the failure that ends
             the run, if there was one.
         """
-        limits = self.run.limits
+        limits = self._run.limits
         changed = [update for update in updates if update.outcome is Outcome.UPDATED]
         completed = [update for update in updates if update.outcome is not Outcome.UPDATED]
         reached: RunError | None = None
@@ -303,20 +305,16 @@ class UpdateRounds:
         """Whether these updates need no more requests than may be sent now, without a wait."""
         return self._executor.fit(updates)
 
-    @property
-    def _executor(self) -> UpdateExecutor:
-        return UpdateExecutor(self.run, self.object_type, self.stream, self.own.update_method)
-
     def _send(
         self, batch: Batch, updates: Sequence[PlannedUpdate]
     ) -> tuple[list[GoneRecord], ApolloError | None]:
-        self.run.sample(self.object_type, self.stream, updates)
+        self._run.sample(self._object_type, self._stream, updates)
         gone: list[GoneRecord] = []
         failure: ApolloError | None = None
         for result in self._executor.carry_out(updates):
             gone += self._take_result(batch, result)
             failure = result.failure
-        pages = self.run.record_pages[self.object_type.kind]
+        pages = self._run.record_pages[self._object_type.kind]
         pages.note_written(one.apollo_id for one in updates)
         return gone, failure
 
@@ -346,7 +344,7 @@ class UpdateRounds:
             The row if its record is gone, to be matched again.
         """
         if not consequence_of(refusal, apollo_id).record_is_gone:
-            _reject(batch, row, apollo_id, rejection(self.object_type, apollo_id, refusal))
+            _reject(batch, row, apollo_id, rejection(self._object_type, apollo_id, refusal))
         elif row.deleted:
             batch.finish(row, Outcome.SKIPPED, apollo_id, record_is_gone=True)
         else:
@@ -355,7 +353,7 @@ class UpdateRounds:
 
     def reject_unread(self, batch: Batch, row: Row, apollo_id: str) -> None:
         """Rejects a row whose record can't be compared, since Apollo answered with another one."""
-        _reject(batch, row, apollo_id, left_out(self.object_type.endpoints.read))
+        _reject(batch, row, apollo_id, left_out(self._object_type.endpoints.read))
 
     def _finish(self, batch: Batch, update: PlannedUpdate, answer: Json | None) -> None:
         """Gives the row of an update its outcome, after all its parts were sent.
@@ -370,9 +368,9 @@ class UpdateRounds:
         if not update.changes and outcome is Outcome.UPDATED:
             outcome = Outcome.UNCHANGED
         if update.changes.unwritable:
-            self.run.notices.unwritable(self.object_type.kind.value, update.changes.unwritable)
+            self._run.notices.unwritable(self._object_type.kind.value, update.changes.unwritable)
         when = _last_written_at(update, batch.history_of(row), answer)
-        not_given = seen_in(self.object_type, row, update.not_given, answer)
+        not_given = seen_in(self._object_type, row, update.not_given, answer)
         batch.finish(row, outcome, apollo_id, updated_at=when, not_given=not_given)
 
 

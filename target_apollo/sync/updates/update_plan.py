@@ -7,18 +7,19 @@ part is sent.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from target_apollo.apollo import RequestRefused
 from target_apollo.apollo.quota import Windows
 from target_apollo.model.compare import CUSTOM_FIELDS, emptied_unseen, not_taken
+from target_apollo.model.match_keys import name_fields
 from target_apollo.model.objects.registry import Compare, Field, Json, ObjectType
 from target_apollo.model.outcomes import Outcome, Rejection
 from target_apollo.model.rows import Row, UpdateMethod
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven
-from target_apollo.sync.records.plan import Changes, single_update, without_held
+from target_apollo.sync.updates.changes import Changes, single_update, without_held
 
 
 @dataclass(frozen=True)
@@ -228,12 +229,12 @@ class UpdateInProgress:
         self.answer = {**known, **answer}
 
 
-#: From this number of updates in a flush, `auto` uses bulk requests whatever the quota.
+#: From this number of updates in a batch, `auto` uses bulk requests whatever the quota.
 MANY = 20
 
 
 def goes_in_bulk(method: UpdateMethod, updates: int, left: int | None) -> bool:
-    """Whether the updates of a flush are sent in bulk requests.
+    """Whether the updates of a batch are sent in bulk requests.
 
     Args:
         updates: Number of requests without bulk requests.
@@ -259,3 +260,41 @@ def requests_left(windows: Windows, share: float) -> int | None:
         if window.limit is not None and window.spent is not None:
             counts.append(int(window.limit * share) - window.spent)
     return max(0, min(counts)) if counts else None
+
+
+# --- may new rows be created at the same time?
+
+
+def order_matters(
+    object_type: ObjectType, new: Iterable[Row], updates: Sequence[PlannedUpdate]
+) -> bool:
+    """Whether an update may decide what Apollo does with a new row, so that it goes first.
+
+    Apollo recognises a record by its address, its CRM ids or its name. An update may take one of
+    these from a record that a new row needs for itself, or give it one that makes Apollo take the
+    new row for that record.
+
+    An update of a record that is known by its id alone sends all values of its row, also a name
+    that the record has already. It counts only if a new row has that name too. If the record had
+    the name of a new row until now, that row may be rejected as a conflict, and nothing is written.
+    """
+    keys = _taken(object_type, (object_type.match_field, *object_type.crm_ids))
+    names = _taken(object_type, name_fields(object_type))
+    for update in updates:
+        sent = {*update.changes.update, *update.changes.bulk}
+        if not keys.isdisjoint(sent) or (update.answer is not None and not names.isdisjoint(sent)):
+            return True
+    given = {_name(object_type, update.row) for update in updates}
+    return any(name in given for row in new if (name := _name(object_type, row)))
+
+
+def _taken(object_type: ObjectType, fields: Iterable[str]) -> set[str]:
+    """What endpoints of updates call these fields."""
+    places = [object_type.fields[name] for name in fields]
+    return {key for place in places for key in (place.update, place.bulk) if key}
+
+
+def _name(object_type: ObjectType, row: Row) -> str:
+    """The name in the form in which Apollo compares it, without the company."""
+    parts = ("name",) if "name" in object_type.fields else ("first_name", "last_name")
+    return " ".join(filter(None, (row.values.get(part) for part in parts))).casefold()

@@ -1,8 +1,8 @@
 """Decides which values wait: those that need a request for each record, where a limit is near.
 
-A creation takes a hundred records a request, and some of their fields one request each: Apollo's
-limits take minutes to days for them. So a new record does not wait for these fields. They are kept
-in the ledger (`pending_fields`), and sent when the rows of the run are written, or by later runs.
+One request creates a hundred records, but some of their fields need a request for each record: with
+Apollo's limits these take minutes to days. A new record is not held up by them. They are kept in
+the ledger (`pending_fields`), and sent after all rows of the run are written, or by later runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from target_apollo.sync.updates.update_plan import PlannedUpdate, UpdateParts, f
 
 @dataclass(frozen=True)
 class WaitingFields:
-    """Decides that for the updates of one stream."""
+    """Decides for the updates of one stream which of their values wait."""
 
     run: SyncRun
     object_type: ObjectType
@@ -73,9 +73,9 @@ class WaitingFields:
         return self.object_type.endpoints.update
 
     def _has_no_room_for(self, created: int) -> bool:
-        """Whether fields of this many new records wait: creations don't wait for the next minute.
+        """Whether the fields of so many new records wait, rather than hold up their creation.
 
-        Nor do those of later records of the run, so that the oldest are sent first.
+        Once fields of one record wait, so do those of later records: the oldest are sent first.
         """
         if not created or not self.run.has_ledger:
             return False

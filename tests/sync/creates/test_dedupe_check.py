@@ -13,7 +13,7 @@ from target_apollo.apollo import ApiKeyAuth, ApolloClient, Transport
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row
 from target_apollo.sync.creates.dedupe_check import DedupeCheck
-from target_apollo.sync.creates.match import Match, Matched
+from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.exit import RunError
 from tests.helpers.http_server import Reply, Server
 
@@ -50,8 +50,8 @@ def check_of(client: ApolloClient, object_type: ObjectType = CONTACT) -> DedupeC
     return DedupeCheck(client, object_type, logging.getLogger("test"), is_dry_run=False)
 
 
-def created(number: int = 1, key: str | None = "a@b.com", apollo_id: str = MADE) -> Matched:
-    return Matched(row(number, key), Match.CREATED, {"id": apollo_id})
+def created(number: int = 1, key: str | None = "a@b.com", apollo_id: str = MADE) -> RowMatch:
+    return RowMatch(row(number, key), Match.CREATED, {"id": apollo_id})
 
 
 def hits(*records: dict[str, Any]) -> Reply:
@@ -124,7 +124,7 @@ def test_nothing_is_searched_where_the_limit_leaves_no_room(
 def test_an_existing_record_settles_the_check(client: ApolloClient) -> None:
     check = check_of(client)
 
-    check.note([created(), Matched(row(2, "x@b.com"), Match.EXISTING, HERS)], known=())
+    check.note([created(), RowMatch(row(2, "x@b.com"), Match.EXISTING, HERS)], known=())
 
     assert (check.is_settled, check.is_due) == (True, False)
 
@@ -132,7 +132,7 @@ def test_an_existing_record_settles_the_check(client: ApolloClient) -> None:
 def test_a_row_that_equals_another_row_of_its_request_proves_nothing(client: ApolloClient) -> None:
     check = check_of(client)
 
-    check.note([created(), Matched(row(2, "x@b.com"), Match.EXISTING, {"id": MADE})], known=())
+    check.note([created(), RowMatch(row(2, "x@b.com"), Match.EXISTING, {"id": MADE})], known=())
 
     assert (check.is_settled, check.is_due) == (False, True)
 
@@ -150,7 +150,7 @@ def test_a_known_record_is_looked_for_first(server: Server, client: ApolloClient
 def test_a_request_that_created_nothing_leaves_the_check_open(client: ApolloClient) -> None:
     check = check_of(client)
 
-    check.note([Matched(row(1, "a@b.com"), Match.UNCONFIRMED, None)], known=())
+    check.note([RowMatch(row(1, "a@b.com"), Match.UNCONFIRMED, None)], known=())
 
     assert (check.is_settled, check.is_due) == (False, False)
 

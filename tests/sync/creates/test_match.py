@@ -10,7 +10,7 @@ from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
 from target_apollo.model.rows import Row
 from target_apollo.model.texts.domains import bare_host
-from target_apollo.sync.creates.match import Match, Matched, match_answers
+from target_apollo.sync.creates.match import Match, RowMatch, match_answers
 
 quick = settings(deadline=None, max_examples=25)
 both = pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_odd_values_in_an_answer_confirm_nothing_and_break_nothing(
 # --- cases
 
 
-def only(object_type: ObjectType, sent: Row, created: list[Json], existing: list[Json]) -> Matched:
+def only(object_type: ObjectType, sent: Row, created: list[Json], existing: list[Json]) -> RowMatch:
     (one,) = match_answers(object_type, [sent], created, existing)
     return one
 
@@ -297,7 +297,7 @@ def test_a_record_that_was_created_under_another_key_is_altered(object_type: Obj
 
 @both
 def test_a_row_that_no_answer_names_is_unconfirmed(object_type: ObjectType) -> None:
-    assert only(object_type, row(object_type, 1), [], []) == Matched(
+    assert only(object_type, row(object_type, 1), [], []) == RowMatch(
         row(object_type, 1), Match.UNCONFIRMED, None
     )
 

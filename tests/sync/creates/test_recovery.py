@@ -152,7 +152,7 @@ def test_a_record_that_another_row_has_is_not_the_row_s_own(
     links: StreamLinks, key: int, is_own: bool
 ) -> None:
     first = Row(1, (1,), "example.com", {})
-    links.add_outcome(first, links.recall([first], {})[1], Outcome.CREATED, APOLLO_ID)
+    links.add_outcome(first, links.reader.recall([first], {})[1], Outcome.CREATED, APOLLO_ID)
     links.commit()
     history = RowHistory(source_key((key,)), sent_at=DAY)
     assert check(links=links).made(contact(ADA), history) is is_own

@@ -5,7 +5,8 @@ from datetime import datetime, timezone
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT
 from target_apollo.model.rows import Row
 from target_apollo.sync.dry_run import simulated_answers
-from target_apollo.sync.records.plan import CreateRequest, changes, create_item, left_to_write
+from target_apollo.sync.records.plan import CreateRequest, create_item
+from target_apollo.sync.updates.changes import changes, left_to_write
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=timezone.utc)
 ID = "d" * 24

@@ -13,7 +13,7 @@ from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
     Holder,
-    Linked,
+    LinkedRecord,
     Name,
     Verdict,
     conflict,
@@ -23,7 +23,7 @@ from target_apollo.sync.identity.verdicts import (
 #: Verdicts after which nothing may be written to a record that was there.
 _WRITES_TO_NOBODY = {Verdict.NEW, Verdict.GONE, Verdict.HELD_BY_ANOTHER, Verdict.AMBIGUOUS}
 
-EVERY_EVIDENCE = [Evidence(*parts) for parts in product(Linked, Address, Holder, Name)]
+EVERY_EVIDENCE = [Evidence(*parts) for parts in product(LinkedRecord, Address, Holder, Name)]
 
 
 def test_every_evidence_has_a_verdict() -> None:
@@ -48,7 +48,7 @@ def test_every_line_of_the_table_decides_something() -> None:
 
 def test_an_address_that_another_row_keeps_is_written_to_nobody() -> None:
     for evidence in EVERY_EVIDENCE:
-        is_known = evidence.linked in (Linked.THERE, Linked.CLAIMED)
+        is_known = evidence.linked in (LinkedRecord.THERE, LinkedRecord.CLAIMED)
         if evidence.holder is Holder.TAKEN and not (
             is_known and evidence.address is not Address.OTHER
         ):
@@ -57,7 +57,7 @@ def test_an_address_that_another_row_keeps_is_written_to_nobody() -> None:
 
 def test_an_address_of_several_records_is_written_to_none_of_them() -> None:
     for evidence in EVERY_EVIDENCE:
-        is_known = evidence.linked in (Linked.THERE, Linked.CLAIMED)
+        is_known = evidence.linked in (LinkedRecord.THERE, LinkedRecord.CLAIMED)
         if evidence.holder is Holder.SEVERAL and not (
             is_known and evidence.address is not Address.OTHER
         ):
@@ -67,44 +67,44 @@ def test_an_address_of_several_records_is_written_to_none_of_them() -> None:
 @pytest.mark.parametrize(
     ("linked", "holder", "name", "verdict"),
     [
-        (Linked.THERE, Holder.NOBODY, Name.SAME, Verdict.ADDRESS_CHANGED),
-        (Linked.THERE, Holder.NOBODY, Name.UNKNOWN, Verdict.ADDRESS_CHANGED),
-        (Linked.THERE, Holder.NOBODY, Name.OTHER, Verdict.NEW),
-        (Linked.THERE, Holder.LINKED, Name.OTHER, Verdict.SAME),
-        (Linked.THERE, Holder.FREE, Name.UNKNOWN, Verdict.MOVED),
-        (Linked.THERE, Holder.LEAVING, Name.SAME, Verdict.ADDRESS_CHANGED),
-        (Linked.THERE, Holder.LEAVING, Name.OTHER, Verdict.NEW),
-        (Linked.CLAIMED, Holder.NOBODY, Name.SAME, Verdict.ADDRESS_CHANGED),
-        (Linked.CLAIMED, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
-        (Linked.CLAIMED, Holder.FREE, Name.OTHER, Verdict.MOVED),
-        (Linked.DEAD, Holder.FREE, Name.UNKNOWN, Verdict.MERGED),
-        (Linked.DEAD, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
-        (Linked.DEAD, Holder.LEAVING, Name.UNKNOWN, Verdict.NEW),
-        (Linked.NONE, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
-        (Linked.MATCHED, Holder.NOBODY, Name.UNKNOWN, Verdict.SAME),
-        (Linked.MATCHED, Holder.FREE, Name.UNKNOWN, Verdict.HELD_BY_ANOTHER),
+        (LinkedRecord.THERE, Holder.NOBODY, Name.SAME, Verdict.ADDRESS_CHANGED),
+        (LinkedRecord.THERE, Holder.NOBODY, Name.UNKNOWN, Verdict.ADDRESS_CHANGED),
+        (LinkedRecord.THERE, Holder.NOBODY, Name.OTHER, Verdict.NEW),
+        (LinkedRecord.THERE, Holder.LINKED, Name.OTHER, Verdict.SAME),
+        (LinkedRecord.THERE, Holder.FREE, Name.UNKNOWN, Verdict.MOVED),
+        (LinkedRecord.THERE, Holder.LEAVING, Name.SAME, Verdict.ADDRESS_CHANGED),
+        (LinkedRecord.THERE, Holder.LEAVING, Name.OTHER, Verdict.NEW),
+        (LinkedRecord.CLAIMED, Holder.NOBODY, Name.SAME, Verdict.ADDRESS_CHANGED),
+        (LinkedRecord.CLAIMED, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
+        (LinkedRecord.CLAIMED, Holder.FREE, Name.OTHER, Verdict.MOVED),
+        (LinkedRecord.DEAD, Holder.FREE, Name.UNKNOWN, Verdict.MERGED),
+        (LinkedRecord.DEAD, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
+        (LinkedRecord.DEAD, Holder.LEAVING, Name.UNKNOWN, Verdict.NEW),
+        (LinkedRecord.NONE, Holder.NOBODY, Name.UNKNOWN, Verdict.NEW),
+        (LinkedRecord.MATCHED, Holder.NOBODY, Name.UNKNOWN, Verdict.SAME),
+        (LinkedRecord.MATCHED, Holder.FREE, Name.UNKNOWN, Verdict.HELD_BY_ANOTHER),
     ],
 )
 def test_the_verdict_on_a_row_with_another_address(
-    linked: Linked, holder: Holder, name: Name, verdict: Verdict
+    linked: LinkedRecord, holder: Holder, name: Name, verdict: Verdict
 ) -> None:
     assert verdict_of(Evidence(linked, Address.OTHER, holder, name)) is verdict
 
 
 def test_a_row_with_the_address_of_its_record_is_its_row() -> None:
-    evidence = Evidence(Linked.THERE, Address.SAME, Holder.NOBODY)
+    evidence = Evidence(LinkedRecord.THERE, Address.SAME, Holder.NOBODY)
 
     assert verdict_of(evidence) is Verdict.SAME
 
 
 def test_a_row_with_the_address_of_its_deleted_record_is_left_out() -> None:
-    evidence = Evidence(Linked.DEAD, Address.SAME, Holder.NOBODY)
+    evidence = Evidence(LinkedRecord.DEAD, Address.SAME, Holder.NOBODY)
 
     assert verdict_of(evidence) is Verdict.GONE
 
 
 def test_a_conflict_names_both_records_and_what_to_do() -> None:
-    evidence = Evidence(Linked.THERE, Address.OTHER, Holder.TAKEN)
+    evidence = Evidence(LinkedRecord.THERE, Address.OTHER, Holder.TAKEN)
 
     why = conflict(CONTACT, evidence, "a" * 24, ["b" * 24])
 
@@ -117,7 +117,7 @@ def test_a_conflict_names_both_records_and_what_to_do() -> None:
 
 
 def test_a_conflict_of_an_account_speaks_of_its_domain() -> None:
-    evidence = Evidence(Linked.NONE, Address.SAME, Holder.SEVERAL)
+    evidence = Evidence(LinkedRecord.NONE, Address.SAME, Holder.SEVERAL)
 
     why = conflict(ACCOUNT, evidence, None, ["a" * 24, "b" * 24])
 

@@ -14,14 +14,13 @@ from target_apollo.ledger import Link, LinkStatus, match_hash, source_key
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.policies import FieldPolicy, Policies
 from target_apollo.model.rows import Mode, Row
+from target_apollo.sync.links.deleted_links import deleted_links, left_to_others
 from target_apollo.sync.links.recall import (
     LinkSorter,
     RowHistory,
-    deleted_links,
     deletion_mark,
     hash_of_kept_stage,
     key_of,
-    left_to_others,
     new_history,
     payload_hash_of,
     shared_ids,

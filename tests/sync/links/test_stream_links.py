@@ -48,7 +48,7 @@ def links(tmp_path: Path) -> Iterator[StreamLinks]:
 def with_written(links: StreamLinks) -> StreamLinks:
     """The links after the keys 1 and 2 were written to one contact."""
     rows = [row(1, key=1, title="first"), row(2, key=2, title="second")]
-    histories = links.recall(rows, {})
+    histories = links.reader.recall(rows, {})
     for one in rows:
         links.add_outcome(one, histories[one.number], Outcome.UPDATED, ADA_ID)
     links.commit()
@@ -60,12 +60,12 @@ def row(number: int, *, key: int, title: str) -> Row:
 
 
 def outcomes(links: StreamLinks, rows: list[Row]) -> list[Outcome | None]:
-    return [history.outcome for history in links.recall(rows, {}).values()]
+    return [history.outcome for history in links.reader.recall(rows, {}).values()]
 
 
 def test_rows_that_the_ledger_knows_need_no_request(links: StreamLinks) -> None:
     known = [row(3, key=1, title="first"), row(4, key=2, title="second")]
-    found = links.recall(known, {})
+    found = links.reader.recall(known, {})
     assert list(found) == [3, 4]
     assert {history.outcome for history in found.values()} == {Outcome.UNCHANGED}
     assert {history.apollo_id for history in found.values()} == {ADA_ID}
@@ -86,7 +86,7 @@ def test_a_known_row_is_written_again_after_another_row_of_its_record(links: Str
 
 
 def test_rows_that_share_a_record_find_it_by_their_address(links: StreamLinks) -> None:
-    (history,) = links.recall([row(3, key=1, title="new")], {}).values()
+    (history,) = links.reader.recall([row(3, key=1, title="new")], {}).values()
     assert (history.outcome, history.apollo_id) == (None, None)
 
 
@@ -99,17 +99,17 @@ def test_a_known_row_of_another_record_is_left_alone(links: StreamLinks) -> None
 def test_a_record_of_another_source_key_is_told_from_the_row_s_own(links: StreamLinks) -> None:
     links.drop(ADA_ID)
     one = row(5, key=1, title="first")
-    links.add_outcome(one, links.recall([one], {})[5], Outcome.CREATED, ADA_ID)
+    links.add_outcome(one, links.reader.recall([one], {})[5], Outcome.CREATED, ADA_ID)
     links.commit()
-    assert links.is_of_another_row(ADA_ID, source_key((2,)))
-    assert not links.is_of_another_row(ADA_ID, source_key((1,)))
-    assert not links.is_of_another_row("b" * 24, source_key((2,)))
+    assert links.reader.is_of_another_row(ADA_ID, source_key((2,)))
+    assert not links.reader.is_of_another_row(ADA_ID, source_key((1,)))
+    assert not links.reader.is_of_another_row("b" * 24, source_key((2,)))
 
 
 def test_a_new_row_gets_its_link_with_its_outcome(tmp_path: Path) -> None:
     with Ledger.open(f"sqlite:///{tmp_path}/ledger.db") as ledger:
         links, one = links_in(ledger), row(1, key=1, title="A")
-        histories = links.recall([one], {})
+        histories = links.reader.recall([one], {})
         links.intend([one], histories)
         assert [link.apollo_id for link in links.all_links()] == [None]
 
@@ -144,11 +144,11 @@ def left_behind(rows: list[Row], mode: Mode, *, beside: list[Row]) -> tuple[list
         Ledger.open(f"sqlite:///{folder}/ledger.db") as ledger,
     ):
         links = links_in(ledger, mode)
-        for number, history in links.recall(beside, {}).items():
+        for number, history in links.reader.recall(beside, {}).items():
             one = next(one for one in beside if one.number == number)
             links.add_outcome(one, history, Outcome.EXISTING, ADA_ID)
         links.commit()
-        histories = links.recall([*beside, *rows], {})
+        histories = links.reader.recall([*beside, *rows], {})
         open_rows = [one for one in rows if histories[one.number].outcome is None]
         links.intend(open_rows, histories)
         for one in open_rows[:1]:

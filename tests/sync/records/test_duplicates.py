@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace as with_values
 
-from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
+from target_apollo.model.objects.registry import CONTACT
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.records.duplicates import collapse, duplicates, waves
+from target_apollo.sync.records.duplicates import collapse
 
 quick = settings(deadline=None, max_examples=25)
 
@@ -46,16 +45,6 @@ rows_of_few_keys = st.lists(
 rows_of_unshared_records = rows_of_few_keys.map(
     lambda rows: [row for row in rows if row.key != (2,)]
 )
-
-rows_of_many_kinds = st.lists(
-    st.builds(
-        lambda key, email, apollo_id: Row(0, (key,), email, {"email": email}, apollo_id=apollo_id),
-        st.integers(1, 5),
-        st.sampled_from(EMAILS),
-        st.sampled_from([None, None, "1" * 24, "2" * 24]),
-    ),
-    max_size=12,
-).map(numbered)
 
 
 @dataclass
@@ -165,77 +154,3 @@ def test_an_id_and_an_e_mail_that_only_the_earlier_row_carries_are_kept() -> Non
     before = Row(1, (1,), EMAILS[0], {"email": EMAILS[0]}, apollo_id="f" * 24)
     (row,) = collapse(CONTACT, [before, Row(2, (1,), None, {"title": "x"})])
     assert (row.match_key, row.apollo_id) == (EMAILS[0], "f" * 24)
-
-
-# --- waves
-
-
-def identities(row: Row) -> set[str]:
-    return {one for one in (row.match_key, row.apollo_id) if one}
-
-
-@quick
-@given(rows_of_many_kinds)
-def test_no_wave_holds_an_apollo_record_twice(rows: list[Row]) -> None:
-    for wave in waves(CONTACT, rows):
-        seen = [identity for row in wave for identity in identities(row)]
-        assert len(seen) == len(set(seen))
-
-
-@pytest.mark.parametrize(
-    ("object_type", "name"),
-    [(object_type, name) for object_type in (CONTACT, ACCOUNT) for name in object_type.crm_ids],
-    ids=lambda value: value if isinstance(value, str) else value.kind.value,
-)
-def test_rows_that_apollo_recognises_by_one_crm_id_are_not_in_one_wave(
-    object_type: ObjectType, name: str
-) -> None:
-    rows = [Row(n, (n,), f"{n}.example.com", {name: "0035e00000X"}) for n in (1, 2)]
-    assert waves(object_type, rows) == [[rows[0]], [rows[1]]]
-
-
-@quick
-@given(rows_of_many_kinds)
-def test_waves_hold_every_row_once(rows: list[Row]) -> None:
-    found = sorted(row.number for wave in waves(CONTACT, rows) for row in wave)
-    assert found == [row.number for row in rows]
-
-
-@quick
-@given(rows_of_many_kinds)
-def test_rows_of_one_apollo_record_are_written_in_the_order_in_which_they_came(
-    rows: list[Row],
-) -> None:
-    order = [row for wave in waves(CONTACT, rows) for row in wave]
-    for identity in {one for row in rows for one in identities(row)}:
-        numbers = [row.number for row in order if identity in identities(row)]
-        assert numbers == sorted(numbers)
-
-
-@quick
-@given(rows_of_many_kinds)
-def test_a_wave_keeps_the_order_of_its_rows(rows: list[Row]) -> None:
-    for wave in waves(CONTACT, rows):
-        numbers = [row.number for row in wave]
-        assert numbers == sorted(numbers)
-
-
-@quick
-@given(st.integers(0, 50))
-def test_rows_of_different_records_need_one_wave(count: int) -> None:
-    rows = [Row(n, (n,), f"{n}@example.com", {}) for n in range(count)]
-    assert waves(CONTACT, rows) == ([rows] if rows else [])
-
-
-# --- the duplicate audit
-
-
-@quick
-@given(rows_of_few_keys)
-def test_the_audit_lists_the_keys_that_share_a_match_key(rows: list[Row]) -> None:
-    shared: dict[str, list[tuple[object, ...]]] = {}
-    for row in rows:
-        if row.match_key:
-            shared.setdefault(row.match_key, []).append(row.key)
-    expected = [tuple(dict.fromkeys(keys)) for keys in shared.values() if len(set(keys)) > 1]
-    assert list(duplicates(rows).values()) == expected

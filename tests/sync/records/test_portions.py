@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from target_apollo.model.objects.registry import CONTACT
 from target_apollo.model.rows import Row
-from target_apollo.sync.records.duplicates import age, oldest_first
+from target_apollo.sync.records.plan import age, oldest_first
 from target_apollo.sync.records.portions import fits, prefix
 
 

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from target_apollo.apollo import Window, Windows
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, Json, ObjectType
+from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Row, UpdateMethod, Values
 from target_apollo.model.values import apollo_id
 from target_apollo.sandbox.data import records as shapes
-from target_apollo.sync.records.plan import changes
+from target_apollo.sync.updates.changes import Changes, changes
 from target_apollo.sync.updates.update_plan import (
+    PlannedUpdate,
     UpdateParts,
     after_bulk,
     fallback_from_bulk,
@@ -20,6 +22,7 @@ from target_apollo.sync.updates.update_plan import (
     goes_in_bulk,
     in_bulk,
     one_request,
+    order_matters,
     requests_left,
 )
 from tests.helpers.single_record import (
@@ -369,3 +372,48 @@ def test_the_scarcer_of_hour_and_day_counts_and_only_the_run_s_share(
 
 def test_the_minute_does_not_count_since_it_is_waited_for() -> None:
     assert requests_left(windows(Window(400, 200, 200), Window(2000, 200, 1800)), 1.0) == 200
+
+
+# --- what an update may decide about a new row
+
+ANN: Values = {"email": "ann@a.com", "first_name": "Ann", "last_name": "Lee"}
+ACME: Values = {"domain": "acme.com", "name": "Acme"}
+
+
+def planned(
+    values: Values, changes: Changes, answer: dict[str, Any] | None = None
+) -> PlannedUpdate:
+    return PlannedUpdate(Row(1, (1,), None, values), "1" * 24, answer, changes, Outcome.UPDATED)
+
+
+def new_row(values: Values) -> Row:
+    return Row(2, (2,), None, values)
+
+
+@pytest.mark.parametrize("object_type", [CONTACT, ACCOUNT])
+def test_what_apollo_does_not_compare_has_no_order(object_type: ObjectType) -> None:
+    changed = planned({"title": "New"}, Changes({"title": "New"}, {"owner_id": "x"}, ("A",)))
+    assert not order_matters(object_type, [new_row({})], [changed])
+
+
+def test_an_address_that_is_written_goes_first() -> None:
+    assert order_matters(CONTACT, [new_row({})], [planned({}, Changes({"email": "b@a.com"}))])
+    assert order_matters(CONTACT, [new_row({})], [planned({}, Changes(bulk={"email": "b@a.com"}))])
+    assert order_matters(ACCOUNT, [new_row({})], [planned({}, Changes({"domain": "b.com"}))])
+
+
+@pytest.mark.parametrize(("object_type", "old"), [(CONTACT, ANN), (ACCOUNT, ACME)])
+def test_a_name_that_is_known_to_change_goes_first(object_type: ObjectType, old: Values) -> None:
+    name = "name" if object_type is ACCOUNT else "last_name"
+    renamed = planned({name: "New"}, Changes({name: "New"}), {**old})
+    assert order_matters(object_type, [new_row({})], [renamed])
+
+
+@pytest.mark.parametrize(("object_type", "same"), [(CONTACT, ANN), (ACCOUNT, ACME)])
+def test_a_name_that_a_new_row_has_too_goes_first(object_type: ObjectType, same: Values) -> None:
+    named = planned(same, Changes({"title": "New"}))
+    upper: Values = {name: value and value.upper() for name, value in same.items()}
+    assert order_matters(object_type, [new_row(upper)], [named])
+    assert not order_matters(
+        object_type, [new_row({"first_name": "Eva", "name": "Other"})], [named]
+    )

@@ -11,14 +11,8 @@ from hypothesis import strategies as st
 from target_apollo.model.match_keys import name_fields
 from target_apollo.model.objects.registry import ACCOUNT, CONTACT, ObjectType
 from target_apollo.model.rows import Row, Values
-from target_apollo.sync.records.plan import (
-    Changes,
-    CreateRequest,
-    changes,
-    create_item,
-    create_requests,
-    left_to_write,
-)
+from target_apollo.sync.records.plan import CreateRequest, create_item, create_requests
+from target_apollo.sync.updates.changes import Changes, changes, left_to_write
 from tests.helpers.single_record import (
     CUSTOM,
     LISTS,
@@ -116,6 +110,21 @@ def test_a_new_record_holds_its_row_after_what_bulk_create_left_behind(
         record["owner_id"] = request.owner_id
     after = carry_out(object_type, record, left_to_write(object_type, request, row))
     assert not seen(object_type, changes(object_type, row, after, LISTS))
+
+
+@both
+@quick
+@given(st.data())
+def test_nothing_is_left_to_write_of_a_row_whose_item_has_all_its_values(
+    object_type: ObjectType, data: st.DataObject
+) -> None:
+    row, request = data.draw(rows(object_type)), CreateRequest(())
+    carried = {name: v for name, v in row.values.items() if name in object_type.item_names}
+    whole = Row(1, (1,), row.match_key, carried, row.custom)
+    assert request.has_all_values(object_type, whole)
+    assert not left_to_write(object_type, request, whole)
+    if left_to_write(object_type, request, row):
+        assert not request.has_all_values(object_type, row)
 
 
 @both
