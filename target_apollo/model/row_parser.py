@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Protocol
 
 from target_apollo.model import values as normalisers
@@ -26,7 +27,7 @@ from target_apollo.model.objects.registry import (
     RecordType,
 )
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.rows import Mode, NullPolicy, Row, Values, key_of_record
+from target_apollo.model.rows import KeyFlag, Mode, NullPolicy, Row, Values
 from target_apollo.model.setters import (
     SHAPES,
     Draft,
@@ -39,6 +40,7 @@ from target_apollo.model.setters import (
     set_lists,
 )
 from target_apollo.model.texts import emails
+from target_apollo.model.texts.characters import is_blank
 from target_apollo.model.texts.domains import company_domain, company_of
 from target_apollo.model.texts.placeholders import NULL
 from target_apollo.model.texts.spelling import value_of
@@ -446,3 +448,54 @@ class RowParser:
             drops=self.drops(name),
             dropped=self.dropped,
         )
+
+
+def key_of_record(
+    key_properties: Sequence[str], record: Mapping[str, object]
+) -> tuple[object, ...]:
+    """The values of a record's key, in the form in which values are equal exactly where keys are.
+
+    Raises:
+        RecordError: A part of the key is missing, or can't be part of a key.
+    """
+    key = tuple(map(record.get, key_properties))
+    for value in key:
+        # Numbers and texts, as nearly all keys are. `type(True)` is bool.
+        if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
+            continue
+        break
+    else:
+        return key
+    missing = [
+        f"'{name}'" for name, value in zip(key_properties, key, strict=True) if is_blank(value)
+    ]
+    if missing:
+        # Records without a whole key would count as the same row, and overwrite each other.
+        raise RecordError(
+            Reason.MISSING_KEY_PROPERTY,
+            f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
+            "name another 'key' for the stream in the setting 'streams'",
+        )
+    return tuple(map(_key_value, key_properties, key))
+
+
+def _key_value(name: str, value: object) -> object:
+    """A value of a key.
+
+    Raises:
+        RecordError: It can't be part of a key.
+    """
+    if isinstance(value, (list, dict)):
+        raise RecordError(
+            Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
+        )
+    if isinstance(value, bool):
+        return KeyFlag.TRUE if value else KeyFlag.FALSE
+    if isinstance(value, (float, Decimal)):
+        exact = Decimal(repr(value)) if isinstance(value, float) else value
+        if not exact.is_finite():
+            raise RecordError(
+                Reason.WRONG_TYPE, f"the key property '{name}' must be a finite number"
+            )
+        return exact
+    return value

@@ -6,12 +6,9 @@ import enum
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 
 import msgspec
 
-from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.texts.characters import is_blank
 from target_apollo.system.shown import may_be_address
 
 
@@ -135,57 +132,6 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     def numbers(self) -> tuple[int, ...]:
         """The numbers of the records that get this row's outcome, in order of arrival."""
         return (*self.supersedes, self.number)
-
-
-def key_of_record(
-    key_properties: Sequence[str], record: Mapping[str, object]
-) -> tuple[object, ...]:
-    """The values of a record's key, in the form in which values are equal exactly where keys are.
-
-    Raises:
-        RecordError: A part of the key is missing, or can't be part of a key.
-    """
-    key = tuple(map(record.get, key_properties))
-    for value in key:
-        # Numbers and texts, as nearly all keys are. `type(True)` is bool.
-        if type(value) is int or (type(value) is str and value.isprintable() and value.strip()):
-            continue
-        break
-    else:
-        return key
-    missing = [
-        f"'{name}'" for name, value in zip(key_properties, key, strict=True) if is_blank(value)
-    ]
-    if missing:
-        # Records without a whole key would count as the same row, and overwrite each other.
-        raise RecordError(
-            Reason.MISSING_KEY_PROPERTY,
-            f"the record has no key: nothing stands in {', '.join(missing)}; fill it in, or "
-            "name another 'key' for the stream in the setting 'streams'",
-        )
-    return tuple(map(_key_value, key_properties, key))
-
-
-def _key_value(name: str, value: object) -> object:
-    """A value of a key.
-
-    Raises:
-        RecordError: It can't be part of a key.
-    """
-    if isinstance(value, (list, dict)):
-        raise RecordError(
-            Reason.WRONG_TYPE, f"the key property '{name}' must not be an object or array"
-        )
-    if isinstance(value, bool):
-        return KeyFlag.TRUE if value else KeyFlag.FALSE
-    if isinstance(value, (float, Decimal)):
-        exact = Decimal(repr(value)) if isinstance(value, float) else value
-        if not exact.is_finite():
-            raise RecordError(
-                Reason.WRONG_TYPE, f"the key property '{name}' must be a finite number"
-            )
-        return exact
-    return value
 
 
 def key_text(key: Sequence[object]) -> str:

@@ -9,7 +9,8 @@ from functools import cached_property
 
 from target_apollo.model.objects.stream_object import APOLLO_ID, Normalise, StreamObject
 from target_apollo.model.outcomes import Reason, RecordError
-from target_apollo.model.rows import NullPolicy, Row, Values, key_of_record
+from target_apollo.model.row_parser import key_of_record
+from target_apollo.model.rows import NullPolicy, Row, Values
 from target_apollo.model.setters import Draft, Setter, custom_setter
 from target_apollo.model.texts.spelling import letters_of
 from target_apollo.model.times import moment
