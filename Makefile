@@ -73,9 +73,9 @@ demo: $(VENV)/.ready $(MELTANO_VENV)/.ready
 # too many; the slow ones are not left for the end.
 PYTEST = $(VENV)/bin/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
-# Its tests wait for processes and answers a part of their time, so that two at a time leave two
-# cores idle.
-test test-all: JOBS = 3
+# Its tests wait for processes and answers most of their time, so that three at a time leave a
+# third of two cores idle.
+test test-all: JOBS = 5
 test: $(VENV)/.ready $(MELTANO_VENV)/.ready
 	$(PYTEST) -m 'not full' --hypothesis-profile=fast $(PYTEST_ARGS)
 
