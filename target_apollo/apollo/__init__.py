@@ -3,7 +3,6 @@
 Nothing in here knows of Singer. `ApolloClient(Transport(...))` is the way in.
 """
 
-from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import (
     ID_SHAPE,
     JSON,
@@ -45,9 +44,9 @@ from target_apollo.apollo.errors import (
 )
 from target_apollo.apollo.http import ApiKeyAuth, Refreshes
 from target_apollo.apollo.oauth import OAuth, TokenEndpoint
+from target_apollo.apollo.proxy import UnusableCertificates
 from target_apollo.apollo.quota import Quota, Window, Windows
 from target_apollo.apollo.rate_windows import WindowState, window_states_of
-from target_apollo.apollo.route import UnusableCertificates
 from target_apollo.apollo.sequences import (
     FINISH,
     REMOVE,
@@ -62,6 +61,7 @@ from target_apollo.apollo.team_pacer import WindowStore
 from target_apollo.apollo.throttle import Counters, Wait, WaitReason
 from target_apollo.apollo.token_store import Login, TokenFile
 from target_apollo.apollo.transport import Request, Transport, TransportProtocol, request_to
+from target_apollo.apollo.urls import check_api_url
 
 __all__ = [
     "ACCOUNT_ENDPOINTS",

@@ -25,9 +25,9 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from target_apollo.apollo.addresses import is_loopback
 from target_apollo.apollo.no_answer import FAILURES, AnswerTooLarge, why_no_answer
-from target_apollo.apollo.route import PlainConnection, SecureConnection, check_certificates
+from target_apollo.apollo.proxy import PlainConnection, SecureConnection, check_certificates
+from target_apollo.apollo.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import requests
 import urllib3
 
-from target_apollo.apollo.route import is_before_sending, proxy_problem
+from target_apollo.apollo.proxy import is_before_sending, proxy_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

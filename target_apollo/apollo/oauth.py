@@ -18,7 +18,6 @@ from urllib.parse import urlencode
 import backoff
 from requests.auth import AuthBase
 
-from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import decode_body
 from target_apollo.apollo.errors import (
     ApolloError,
@@ -31,6 +30,7 @@ from target_apollo.apollo.http import HttpSession, Response
 from target_apollo.apollo.no_answer import NoAnswer
 from target_apollo.apollo.retry_after import asked_wait
 from target_apollo.apollo.token_store import TOKEN_ENDPOINT, Login, TokenPair
+from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

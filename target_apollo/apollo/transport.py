@@ -19,7 +19,6 @@ import backoff
 import msgspec
 
 from target_apollo.apollo import endpoints
-from target_apollo.apollo.addresses import check_api_url
 from target_apollo.apollo.answers import JSON, Answer, Refusal, decode_body, read_refusal
 from target_apollo.apollo.errors import (
     AnswerLost,
@@ -36,6 +35,7 @@ from target_apollo.apollo.quota import WINDOW_SECONDS, Quota, Windows, read_usag
 from target_apollo.apollo.retry_after import asked_wait, window_named_in
 from target_apollo.apollo.team_refusals import lacks_plan, team_refusal_in, words_without_values
 from target_apollo.apollo.throttle import Attempt, Counters, Gates, Pacer, Throttle, Wait
+from target_apollo.apollo.urls import check_api_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM
 from target_apollo.sync.source_record import REJECT, SourceRecord
 from target_apollo.system.files import locked, open_private, sync_folder
-from target_apollo.target.messages import LONGEST_LINE, Message
+from target_apollo.target.odd_lines import LONGEST_LINE, Message
 from target_apollo.target.stdin import SingerInput
 
 _CHUNK_BYTES = 1 << 20

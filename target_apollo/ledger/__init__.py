@@ -28,8 +28,8 @@ Its modules, imports from top to bottom::
     errors          LedgerError and its subclasses
 """
 
-from target_apollo.ledger.companies import Walk
 from target_apollo.ledger.errors import AnotherRunActive, LedgerError, LedgerUnusable, LockLost
+from target_apollo.ledger.found_ids import Walk
 from target_apollo.ledger.ledger import Ledger
 from target_apollo.ledger.link_status import (
     CONFIRMED,

@@ -26,8 +26,8 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
+from target_apollo.ledger.database_errors import UnreadableValue, cure_of, reason_of
 from target_apollo.ledger.errors import LedgerError, LedgerUnusable
-from target_apollo.ledger.failures import UnreadableValue, cure_of, reason_of
 from target_apollo.system.files import private_descriptor
 from target_apollo.system.installation import how_to_install
 

@@ -9,10 +9,11 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import companies, pending_fields, queries, runs, teams
-from target_apollo.ledger.companies import Walk
+from target_apollo.ledger import found_ids
+from target_apollo.ledger import pending_fields, queries, runs, teams
 from target_apollo.ledger.database import Address, writing
 from target_apollo.ledger.errors import LedgerError
+from target_apollo.ledger.found_ids import Walk
 from target_apollo.ledger.links import (
     Intent,
     Link,
@@ -182,7 +183,7 @@ class Ledger:
         Unknown hashes are left out.
         """
         with self._reading() as database:
-            return companies.find_companies(database, connection, hashes)
+            return found_ids.find_companies(database, connection, hashes)
 
     def account_ids_by_match(self, connection: str, hashes: Collection[str]) -> dict[str, str]:
         """Give domain hash -> id of the account that a row of any stream or source is linked to.
@@ -190,7 +191,7 @@ class Ledger:
         Unknown hashes are left out, and so are accounts that were deleted in Apollo.
         """
         with self._reading() as database:
-            return companies.find_linked_accounts(database, connection, hashes)
+            return found_ids.find_linked_accounts(database, connection, hashes)
 
     def save_companies(self, connection: str, ids: Mapping[str, str]) -> None:
         """Save the ids of accounts by the hash of their domain; a newer id replaces an older.
@@ -199,12 +200,12 @@ class Ledger:
         """
         with self._writing() as database:
             self._locks.check_all_held(database)
-            companies.save_companies(database, connection, ids)
+            found_ids.save_companies(database, connection, ids)
 
     def walk(self, connection: str) -> Walk | None:
         """Give how far a team's accounts were read; ``None`` where they never were."""
         with self._reading() as database:
-            return companies.find_walk(database, connection)
+            return found_ids.find_walk(database, connection)
 
     def save_walk(self, connection: str, walk: Walk) -> None:
         """Save how far a team's accounts were read, with the present as its `changed_at`.
@@ -213,7 +214,7 @@ class Ledger:
         """
         with self._writing() as database:
             self._locks.check_all_held(database)
-            companies.save_walk(database, connection, walk)
+            found_ids.save_walk(database, connection, walk)
 
     def routes(self, connection: str) -> dict[str, str]:
         """Give object -> label of the update endpoint that an earlier run has found to be taken."""

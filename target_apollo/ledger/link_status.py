@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
 
 
 class LinkStatus(Enum):

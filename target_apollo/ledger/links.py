@@ -16,9 +16,9 @@ import msgspec
 from sqlalchemy import Connection
 
 from target_apollo.ledger import pending_fields, statements
-from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import chunks
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
+from target_apollo.ledger.found_ids import forget_companies
 from target_apollo.ledger.link_status import (
     CONFIRMED,
     DELETED,

@@ -43,8 +43,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from target_apollo.ledger.database import writing
+from target_apollo.ledger.database_errors import moment_of, number_of
 from target_apollo.ledger.errors import AnotherRunActive, LockLost
-from target_apollo.ledger.failures import moment_of, number_of
 from target_apollo.ledger.processes import Process
 from target_apollo.ledger.tables import apollo_locks
 

@@ -15,7 +15,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, select, tuple_, update
 
 from target_apollo.ledger.database import chunks, insert_into
-from target_apollo.ledger.failures import UnreadableValue, moment_of, text_of
+from target_apollo.ledger.database_errors import UnreadableValue, moment_of, text_of
 from target_apollo.ledger.scopes import Place, find_scope
 from target_apollo.ledger.tables import apollo_pending_fields, apollo_row_links
 from target_apollo.ledger.values import pack, unpacked_or_none

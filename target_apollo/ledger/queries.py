@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 from sqlalchemy import Connection, select
 
 from target_apollo.ledger import pending_fields
-from target_apollo.ledger.companies import forget_companies
 from target_apollo.ledger.database import chunks
+from target_apollo.ledger.found_ids import forget_companies
 from target_apollo.ledger.link_status import DELETED
 from target_apollo.ledger.links import Link, links_of, links_of_kind
 from target_apollo.ledger.scopes import Place, Scopes, find_scope, scopes_of_rows

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 
 from target_apollo.ledger.database import Address
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
 from target_apollo.ledger.link_status import STATUSES, LinkStatus
 from target_apollo.ledger.scopes import Place, all_scopes
 from target_apollo.ledger.statements import CHANGED_NEXT, RESULTS_NEXT

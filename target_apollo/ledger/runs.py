@@ -13,7 +13,7 @@ from sqlalchemy import (
     update,
 )
 
-from target_apollo.ledger.failures import UnreadableValue, moment_of, number_of, text_of
+from target_apollo.ledger.database_errors import UnreadableValue, moment_of, number_of, text_of
 from target_apollo.ledger.tables import apollo_runs
 from target_apollo.ledger.values import without_addresses
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, select
 
 from target_apollo.ledger.database import ManyRows, insert_into
-from target_apollo.ledger.failures import UnreadableValue, number_of, text_of
+from target_apollo.ledger.database_errors import UnreadableValue, number_of, text_of
 from target_apollo.ledger.tables import apollo_scopes
 
 _scopes = apollo_scopes.c

@@ -25,7 +25,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
 
 VERSION = 10
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select, text, update
 
 from target_apollo.ledger.database import insert_into
-from target_apollo.ledger.failures import text_of
+from target_apollo.ledger.database_errors import text_of
 from target_apollo.ledger.tables import (
     CREATION_LOCK,
     apollo_companies,

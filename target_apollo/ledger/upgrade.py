@@ -34,8 +34,8 @@ from target_apollo.ledger.database import (
     prepare_statements,
     writing,
 )
+from target_apollo.ledger.database_errors import UnreadableValue, number_of
 from target_apollo.ledger.errors import LedgerUnusable
-from target_apollo.ledger.failures import UnreadableValue, number_of
 from target_apollo.ledger.link_status import STATUS_NUMBERS, LinkStatus
 from target_apollo.ledger.locks import Locks
 from target_apollo.ledger.readable import create_view

@@ -24,7 +24,7 @@ from math import isfinite
 
 import msgspec
 
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
 from target_apollo.system.shown import may_be_address
 
 #: In characters. A longer key is stored as its hash: PostgreSQL refuses index rows above 2.7 kB.

@@ -23,8 +23,8 @@ from sqlalchemy import Connection, Engine, bindparam, func, literal_column, sele
 from sqlalchemy.exc import SQLAlchemyError
 
 from target_apollo.ledger.database import WRITES, Address, insert_into
+from target_apollo.ledger.database_errors import UnreadableValue
 from target_apollo.ledger.errors import LedgerError
-from target_apollo.ledger.failures import UnreadableValue
 from target_apollo.ledger.processes import Process
 from target_apollo.ledger.tables import apollo_windows
 

@@ -22,7 +22,7 @@ from target_apollo.model.texts.spelling import letters_of, nearest_name, value_o
 from target_apollo.sync.deletions.missing_rows import DeletionTarget
 from target_apollo.sync.end_notices import hidden_entry
 from target_apollo.sync.exit import RunError
-from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.objects.registry import ObjectSyncs
 from target_apollo.sync.records.stream_settings import match_on_for, wrong_policies
 from target_apollo.sync.remarks import SETTINGS, Remarks
 from target_apollo.sync.run import SyncRun

@@ -20,13 +20,7 @@ from singer_sdk.helpers.capabilities import (
 )
 from singer_sdk.singerlib import Message
 
-from target_apollo.apollo import (
-    ApolloClient,
-    CustomField,
-    EndpointForbidden,
-    Transport,
-    Wait,
-)
+from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Transport, Wait
 from target_apollo.apollo.record_reader import RecordReader
 from target_apollo.config.credentials import transport_of
 from target_apollo.config.schema import SCHEMA as TARGET_SCHEMA

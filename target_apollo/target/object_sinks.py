@@ -14,7 +14,7 @@ from target_apollo.sync.batch import Batch
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.links.recall import key_of
-from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.objects.registry import ObjectSyncs
 from target_apollo.sync.records.stream_settings import updated_at_field
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.target.sinks import StreamSink

@@ -18,7 +18,7 @@ from target_apollo.sync.adopt.stream import StreamAdoption
 from target_apollo.sync.batch import Batch, RecordCache
 from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.deletions.missing_rows import DeletionTarget, WholeTable
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.records.stream_columns import (
     MatchColumns,
     check_columns,

@@ -26,7 +26,7 @@ from target_apollo.sync.deletions.whole_tables import SeenKeys
 from target_apollo.sync.records.stream_columns import ABOUT_RECORDS
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.system import logs
-from target_apollo.target.messages import LONGEST_LINE
+from target_apollo.target.odd_lines import LONGEST_LINE
 from target_apollo.target.schema_rules import compiled, refusal_of
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from target_apollo.sync.end_notices import unresolved_names
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.sync.remarks import SETTINGS, Remarks
 from target_apollo.sync.words import ended, plural
-from target_apollo.target.intake import rejection_of
+from target_apollo.target.left_out import rejection_of
 from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.sinks import StreamSink
 from target_apollo.target.target import TargetApollo

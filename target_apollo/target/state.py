@@ -18,7 +18,7 @@ from singer_sdk.singerlib.json import serialize_json
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.run import SyncRun
 from target_apollo.system.standard_streams import why_unwritable
-from target_apollo.target.messages import LongValue
+from target_apollo.target.odd_lines import LongValue
 from target_apollo.target.sinks import StreamSink
 
 

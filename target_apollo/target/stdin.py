@@ -24,7 +24,7 @@ from singer_sdk.singerlib.exceptions import InvalidInputLine
 from target_apollo.sync.exit import RunError
 from target_apollo.system.batch_files import BatchRow, UnreadableBatch, batch_rows
 from target_apollo.system.standard_streams import why_unreadable
-from target_apollo.target.messages import (
+from target_apollo.target.odd_lines import (
     DECODER,
     DEEPEST_LEVEL,
     LONGEST_LINE,

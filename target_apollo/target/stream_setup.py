@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from target_apollo.model.outcomes import Rejection
 from target_apollo.sync.end_notices import unused_settings
-from target_apollo.sync.objects.object_syncs import ObjectSyncs
+from target_apollo.sync.objects.registry import ObjectSyncs
 from target_apollo.sync.rejects.rejects_file import (
     NO_PROPERTIES,
     UNREADABLE_STREAM,
@@ -20,8 +20,8 @@ from target_apollo.sync.rejects.rejects_file import (
 )
 from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.target.mapping import MappedStream, is_removed, mapped_streams
-from target_apollo.target.messages import Message
 from target_apollo.target.object_sinks import ObjectSink
+from target_apollo.target.odd_lines import Message
 from target_apollo.target.schema_rules import usable_schema
 from target_apollo.target.sinks import StreamSink
 from target_apollo.target.streams import Route, SourceStream, absent_sources, mapped_names

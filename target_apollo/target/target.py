@@ -37,7 +37,7 @@ from target_apollo.sync.source_schema import UnusableSchema
 from target_apollo.system import logs
 from target_apollo.target import process
 from target_apollo.target.finish import RunFinisher, finish_whole_tables
-from target_apollo.target.intake import (
+from target_apollo.target.left_out import (
     MELTANO_TEST,
     MOST_PROPERTIES,
     UNUSABLE_SCHEMA,
@@ -45,7 +45,7 @@ from target_apollo.target.intake import (
     rejection_of,
     too_wide,
 )
-from target_apollo.target.messages import Message
+from target_apollo.target.odd_lines import Message
 from target_apollo.target.process import SignalHandler
 from target_apollo.target.progress import Progress
 from target_apollo.target.record_sinks import AccountsSink, ContactsSink, RecordSink

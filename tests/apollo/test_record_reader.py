@@ -7,13 +7,7 @@ from typing import Any
 
 import pytest
 
-from target_apollo.apollo import (
-    ACCOUNT_ENDPOINTS,
-    CONTACT_ENDPOINTS,
-    Answer,
-    AnswerLost,
-    Request,
-)
+from target_apollo.apollo import ACCOUNT_ENDPOINTS, CONTACT_ENDPOINTS, Answer, AnswerLost, Request
 from target_apollo.apollo.endpoints import READING
 from target_apollo.apollo.record_reader import RecordReader, Selection
 

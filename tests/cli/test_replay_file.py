@@ -24,7 +24,7 @@ from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects.rejects_file import RejectsFile
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.system.files import locked, open_private
-from target_apollo.target.messages import Message
+from target_apollo.target.odd_lines import Message
 
 SCHEMA = {"properties": {"id": {"type": "integer"}}}
 WHY = Rejection(Reason.REFUSED, "Apollo refused it.")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.ledger import LinkStatus, match_hash, source_key
-from target_apollo.ledger.failures import UnreadableValue
+from target_apollo.ledger.database_errors import UnreadableValue
 from target_apollo.ledger.links import STATUS_NUMBERS, STATUSES
 from target_apollo.ledger.values import moment_of_number, number_of_moment, pack, unpack
 

@@ -15,14 +15,7 @@ from typing import Any
 import pytest
 
 from target_apollo.apollo.endpoints import READING
-from target_apollo.ledger import (
-    Ledger,
-    LinkOutcome,
-    LinkStatus,
-    PendingFields,
-    Place,
-    match_hash,
-)
+from target_apollo.ledger import Ledger, LinkOutcome, LinkStatus, PendingFields, Place, match_hash
 from target_apollo.sandbox import Fault, FaultKind, Sandbox, SandboxOptions
 from tests.helpers.commands import run_command
 from tests.helpers.new_sandbox import new_sandbox

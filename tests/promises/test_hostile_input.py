@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from target_apollo.sandbox import Sandbox
-from target_apollo.target.messages import DEEPEST_LEVEL, LONGEST_LINE
+from target_apollo.target.odd_lines import DEEPEST_LEVEL, LONGEST_LINE
 from tests.helpers.tiers import sampled
 from tests.promises.conftest import CONTACT_SCHEMA, TargetRun, read_rejects, schema, state
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from target_apollo.cli.replay_file import LONGEST_ENTRY, Contents
 from target_apollo.reporting.past_runs import rejected_keys
 from target_apollo.sandbox import Sandbox
-from target_apollo.target.messages import LONGEST_LINE
+from target_apollo.target.odd_lines import LONGEST_LINE
 from tests.helpers.commands import apollo_sync
 from tests.promises.conftest import Message, Run, TargetRun, contact, lines_of, record, schema
 

@@ -13,7 +13,7 @@ import pytest
 
 from target_apollo.sync.exit import RunError
 from target_apollo.target import stdin
-from target_apollo.target.messages import LongValue, Message
+from target_apollo.target.odd_lines import LongValue, Message
 from target_apollo.target.stdin import SingerInput
 
 SHORT = b'{"type":"STATE","value":{"n":1}}\n'

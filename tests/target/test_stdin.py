@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.target.messages import Message
+from target_apollo.target.odd_lines import Message
 from target_apollo.target.stdin import SingerInput, StopReading
 
 quick = settings(deadline=None, max_examples=30)

@@ -20,7 +20,7 @@ from singer_sdk.sinks.core import BaseJSONSchemaValidator
 from target_apollo.model.outcomes import Outcome, Reason
 from target_apollo.sync.exit import RECORD_ERRORS
 from target_apollo.target import TargetApollo, sinks
-from target_apollo.target.intake import rejection_of
+from target_apollo.target.left_out import rejection_of
 from target_apollo.target.record_sinks import RecordSink
 from target_apollo.target.schema_rules import compiled, refusal_of
 from target_apollo.target.streams import METADATA

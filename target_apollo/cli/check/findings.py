@@ -7,13 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from target_apollo.apollo import (
-    ForbiddenBy,
-    Profile,
-    Window,
-    Windows,
-    access_to,
-)
+from target_apollo.apollo import ForbiddenBy, Profile, Window, Windows, access_to
 from target_apollo.cli.check.needs import Need
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.model.rows import Mode

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from target_apollo.apollo.addresses import is_loopback
+from target_apollo.apollo.urls import is_loopback
 
 #: What the name of a setting ends with whose value is a secret, and in capitals that of a variable.
 _SECRETS = ("api_key", "client_secret", "refresh_token")

@@ -12,14 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
-from target_apollo.apollo import (
-    ApolloClient,
-    CustomField,
-    EndpointForbidden,
-    Label,
-    Stage,
-    User,
-)
+from target_apollo.apollo import ApolloClient, CustomField, EndpointForbidden, Label, Stage, User
 from target_apollo.cli.fields.missing import Proposal
 from target_apollo.config.credentials import transport_of
 from target_apollo.config.settings import Settings

@@ -11,8 +11,8 @@ from contextlib import closing
 import click
 
 from target_apollo.apollo import ApolloClient, ApolloError, access_to
-from target_apollo.apollo.addresses import is_web_address
 from target_apollo.apollo.oauth import pair_of
+from target_apollo.apollo.urls import is_web_address
 from target_apollo.cli.check.needs import needs_of
 from target_apollo.cli.login.authorization import Authorization, NotGranted, NotThisLogin
 from target_apollo.cli.login.listener import PATH, Listener

@@ -25,14 +25,14 @@ from target_apollo.sync.concurrency import Steps
 from target_apollo.sync.creates.match import Match, RowMatch
 from target_apollo.sync.exit import MISCONFIGURED, RunError
 from target_apollo.sync.identity.finder import FoundRecords
-from target_apollo.sync.identity.matches import MatchCheck
+from target_apollo.sync.identity.match_check import MatchCheck
 from target_apollo.sync.links.not_given import of_existing, seen_in
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.records.duplicates import collapse
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.updates.changes import Changes
-from target_apollo.sync.updates.existing import MatchedRecord
+from target_apollo.sync.updates.comparison import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 _OUTCOMES = {

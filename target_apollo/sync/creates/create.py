@@ -38,14 +38,14 @@ from target_apollo.sync.creates.match import (
 )
 from target_apollo.sync.exit import RunError
 from target_apollo.sync.identity.decide import RecordDecision
-from target_apollo.sync.identity.matches import CheckedMatches
+from target_apollo.sync.identity.match_check import CheckedMatches
 from target_apollo.sync.links.not_given import ALL_GIVEN, NotGiven, of_existing, of_made_before
 from target_apollo.sync.links.recall import time_of_record
 from target_apollo.sync.records.plan import CreateRequest, create_requests
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.refusals import CUSTOM_FIELD_ERRORS, custom_field_rejection, rejection
 from target_apollo.sync.updates.changes import NOTHING, left_to_write
-from target_apollo.sync.updates.existing import MatchedRecord
+from target_apollo.sync.updates.comparison import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 

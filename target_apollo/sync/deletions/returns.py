@@ -21,7 +21,7 @@ from target_apollo.sync.links.stream_links import StreamLinks
 from target_apollo.sync.reading.by_ids import Records, read_records
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.updates.existing import MatchedRecord
+from target_apollo.sync.updates.comparison import MatchedRecord
 
 
 class RecordReturns:

@@ -29,7 +29,7 @@ from target_apollo.sync.identity.verdicts import (
 from target_apollo.sync.links.addresses import first_hashes
 from target_apollo.sync.links.recall import RowHistory, hash_of_merged
 from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.refusals import rejection
 
 

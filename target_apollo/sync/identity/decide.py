@@ -16,13 +16,13 @@ from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.creates.recovery import find_interrupted_creates, read_own_records
-from target_apollo.sync.identity.check import Decision, IdentityCheck
+from target_apollo.sync.identity.changed_addresses import Decision, IdentityCheck
 from target_apollo.sync.identity.dead_links import DeadLinks
 from target_apollo.sync.identity.finder import RecordFinder
-from target_apollo.sync.identity.matches import MatchCheck
+from target_apollo.sync.identity.match_check import MatchCheck
 from target_apollo.sync.identity.named_ids import NamedIdCheck
 from target_apollo.sync.identity.recognition import RecordRecognition
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.updates.update_steps import left_out
 
 

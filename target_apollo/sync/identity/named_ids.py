@@ -13,7 +13,7 @@ from target_apollo.model.match_keys import by_address
 from target_apollo.model.outcomes import Outcome
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
-from target_apollo.sync.identity.check import Decision
+from target_apollo.sync.identity.changed_addresses import Decision
 from target_apollo.sync.identity.finder import RecordFinder
 from target_apollo.sync.identity.verdicts import (
     Address,
@@ -25,7 +25,7 @@ from target_apollo.sync.identity.verdicts import (
     verdict_of,
 )
 from target_apollo.sync.links.addresses import first_hashes, keeps_address
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
 
 #: Most addresses of a batch that are searched. A table with ids that is synced for the first time

@@ -23,9 +23,9 @@ from target_apollo.model.outcomes import Outcome, Reason, Rejection
 from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.creates.match import Match, RowMatch
-from target_apollo.sync.identity.check import Decision
+from target_apollo.sync.identity.changed_addresses import Decision
 from target_apollo.sync.identity.finder import FoundRecords, RecordFinder
-from target_apollo.sync.identity.matches import MatchCheck
+from target_apollo.sync.identity.match_check import MatchCheck
 from target_apollo.sync.identity.verdicts import (
     Address,
     Evidence,
@@ -35,7 +35,7 @@ from target_apollo.sync.identity.verdicts import (
     conflict,
     verdict_of,
 )
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 
 #: The rejection in mode update if the Apollo id of a row can't be found.
 UPDATE_NEEDS_ID = Rejection(

@@ -19,9 +19,9 @@ from target_apollo.model.rows import Mode, Row
 from target_apollo.sync.batch import Batch
 from target_apollo.sync.deletions.marks import HELD, DeletionMark, digits_of
 from target_apollo.sync.reading.by_ids import read_records
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.team.directory import find_record
-from target_apollo.sync.updates.existing import MatchedRecord
+from target_apollo.sync.updates.comparison import MatchedRecord
 from target_apollo.sync.updates.update_plan import PlannedUpdate
 
 

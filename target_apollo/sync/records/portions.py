@@ -14,7 +14,7 @@ from typing import TypeVar
 from target_apollo.apollo import MAX_BULK
 from target_apollo.model.rows import Mode, Row, UpdateMethod
 from target_apollo.sync.records.plan import create_requests, oldest_first, waves
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 
 T = TypeVar("T")
 

@@ -29,9 +29,9 @@ from target_apollo.sync.records.deleted_rows import DeletedRows
 from target_apollo.sync.records.duplicates import collapse
 from target_apollo.sync.records.plan import age, waves
 from target_apollo.sync.records.portions import BatchPortions
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.rejects.refused_rows import rejection_before
-from target_apollo.sync.updates.existing import MatchedRecord
+from target_apollo.sync.updates.comparison import MatchedRecord
 from target_apollo.sync.updates.update import UpdateRounds, rounds
 from target_apollo.sync.updates.update_plan import PlannedUpdate, order_matters
 

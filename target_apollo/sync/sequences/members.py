@@ -12,11 +12,7 @@ from functools import cached_property
 
 from msgspec.structs import replace as with_values
 
-from target_apollo.apollo import (
-    MAX_BULK,
-    EmailSequence,
-    SequenceClient,
-)
+from target_apollo.apollo import MAX_BULK, EmailSequence, SequenceClient
 from target_apollo.model.objects.registry import CONTACT
 from target_apollo.model.objects.sequence_member import MAILBOX, SEQUENCE, Start
 from target_apollo.model.outcomes import Outcome, Reason, RecordError, Rejection

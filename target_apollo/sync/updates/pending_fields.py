@@ -12,12 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from target_apollo.apollo import (
-    AnotherRecord,
-    ApolloError,
-    QuotaExhausted,
-    RequestRefused,
-)
+from target_apollo.apollo import AnotherRecord, ApolloError, QuotaExhausted, RequestRefused
 from target_apollo.ledger import (
     AnotherRunActive,
     Ledger,

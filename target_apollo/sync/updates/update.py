@@ -25,7 +25,7 @@ from target_apollo.sync.links.not_given import seen_in
 from target_apollo.sync.links.recall import RowHistory, time_of_record
 from target_apollo.sync.records.plan import age
 from target_apollo.sync.records.portions import fits, prefix
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.refusals import consequence_of, rejection
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.updates.bulk_requests import BulkResult, send_alone, send_grouped

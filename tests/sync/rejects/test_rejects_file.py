@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from target_apollo.model.outcomes import Reason, Rejection
 from target_apollo.sync.rejects.rejects_file import UNREADABLE_STREAM, RejectsFile, open_private
-from target_apollo.target.messages import Message
+from target_apollo.target.odd_lines import Message
 from target_apollo.target.schema_rules import compiled
 from target_apollo.target.stdin import SingerInput
 

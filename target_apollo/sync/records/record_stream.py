@@ -20,7 +20,7 @@ from target_apollo.sync.records.stream_settings import match_on_for, policies_fo
 from target_apollo.sync.run import SyncRun
 from target_apollo.sync.team.names import NameResolver
 from target_apollo.sync.team.protected_stages import StageGuard
-from target_apollo.sync.updates.existing import RecordComparer
+from target_apollo.sync.updates.comparison import RecordComparer
 from target_apollo.sync.updates.single_values import SingleValues
 
 

@@ -26,7 +26,7 @@ from target_apollo.sync.run import SyncRun
 from target_apollo.sync.settings_check import SettingsCheck
 from target_apollo.sync.source_record import SourceRecord
 from target_apollo.sync.source_schema import UnusableSchema
-from target_apollo.target.messages import too_long
+from target_apollo.target.odd_lines import too_long
 from target_apollo.target.sinks import StreamSink, WaitingRecords
 
 

@@ -45,7 +45,7 @@ from target_apollo.sync.identity.verdicts import (
 )
 from target_apollo.sync.links.recall import RowHistory
 from target_apollo.sync.links.stream_links import StreamLinks
-from target_apollo.sync.records.stream import RecordStream
+from target_apollo.sync.records.record_stream import RecordStream
 from target_apollo.sync.refusals import consequence_of
 
 #: Records that are read first, to compare their names with those of the rows, before the others.

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from target_apollo.ledger.database import chunks, insert_into
-from target_apollo.ledger.failures import number_of, text_of
+from target_apollo.ledger.database_errors import number_of, text_of
 from target_apollo.ledger.scopes import Place, scopes_of_kind
 from target_apollo.ledger.statements import FIND_IDS_BY_MATCH
 from target_apollo.ledger.tables import apollo_companies, apollo_walks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from singer_sdk.singerlib.exceptions import InvalidInputLine
 
-from target_apollo.target.messages import DEEPEST_LEVEL
+from target_apollo.target.odd_lines import DEEPEST_LEVEL
 from target_apollo.target.stdin import SingerInput
 
 

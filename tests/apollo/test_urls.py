@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from target_apollo.apollo import check_api_url
-from target_apollo.apollo.addresses import is_loopback
 from target_apollo.apollo.http import origin_of
+from target_apollo.apollo.urls import is_loopback
 
 
 @pytest.mark.parametrize(
