@@ -1,8 +1,8 @@
 """Sends requests to Apollo: a request goes in, an answer or a typed error comes out.
 
-`AFTER_STATUS` tells what follows each status. Every request may be sent again after a lost answer:
-updates are idempotent, lists are sets, and records are only ever created with `run_dedupe: true`,
-which returns the records of an earlier try as existing.
+`AFTER_STATUS` tells what follows each status. After a lost answer a request is sent again: updates
+are idempotent, lists are sets, and `run_dedupe: true` returns the records of an earlier try as
+existing. A request that would make a second record goes out once (`once`).
 """
 
 from __future__ import annotations

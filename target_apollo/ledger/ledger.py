@@ -9,8 +9,7 @@ from types import TracebackType
 
 from sqlalchemy import Connection, Engine
 
-from target_apollo.ledger import found_ids
-from target_apollo.ledger import pending_fields, queries, runs, teams
+from target_apollo.ledger import found_ids, pending_fields, queries, runs, teams
 from target_apollo.ledger.database import Address, writing
 from target_apollo.ledger.errors import LedgerError
 from target_apollo.ledger.found_ids import Walk

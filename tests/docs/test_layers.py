@@ -77,7 +77,7 @@ def goes_up(importer: str, target: str) -> bool:
     if here == there:
         return False
     if APART in (here, there):
-        return there != "files" and here not in ("cli", "demo")
+        return here not in ("cli", "demo")
     return rank(there) <= rank(here)
 
 

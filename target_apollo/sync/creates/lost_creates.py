@@ -1,5 +1,7 @@
 """Records that killed runs may have created for rows that are gone from the table since.
 
+Records of rows that are still in the table are found by `recovery`.
+
 The ledger has only the hash of the address that was sent, so the newest records of the team are
 searched for it. The search is short: rows that wait in the table are completed by their own next
 write, and few of the others are left.

@@ -1,4 +1,4 @@
-"""Decides which records the rows of a batch have, before anything of the batch is written.
+"""Decides which record a row has whose address is not the one that its record was last given.
 
 An address is a contact's e-mail or an account's domain. Most rows still have the address that their
 record was last given, and need no check. For the others the ledger is asked, then Apollo; the

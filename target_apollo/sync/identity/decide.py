@@ -1,4 +1,4 @@
-"""Finds the records of a batch's rows, before anything of the batch is written.
+"""Finds out whose record each row of a batch is, before anything is written: all checks, in order.
 
 Each check is made only if a row of the batch needs it: most rows have the address that their record
 was last given. A batch of new rows needs none, unless bulk_create can't recognise their records.

@@ -1,7 +1,8 @@
-"""What the ledger knows about the rows of a batch, one `RowHistory` per row. Pure.
+"""What the ledger knows of the rows of a batch, one `RowHistory` a row. Pure.
 
-A row needs no request if Apollo is known to hold its values. A row with a known Apollo id is
-updated without a search. `LinkReader` reads the links from the ledger and calls the functions here.
+`LinkSorter.outcomes` decides which rows need no request: those whose values Apollo is known to
+hold. A row with a known Apollo id is updated without a search. `LinkReader` reads the links from
+the ledger and calls the functions here.
 """
 
 from __future__ import annotations

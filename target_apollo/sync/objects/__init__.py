@@ -1,1 +1,1 @@
-"""Objects that Apollo does not recognise: deals, tasks and the members of lists."""
+"""Deals, tasks and the members of lists: a row of theirs is known by its key alone."""

@@ -1,1 +1,1 @@
-"""What rows name of Apollo's team: users, stages, accounts, and which run may write to it."""
+"""What rows name of Apollo's team: users, stages, accounts, fields; and its protected stages."""

@@ -1,5 +1,7 @@
 """Replaces the names in rows by ids that Apollo takes: of owners, stages and accounts.
 
+Accounts that rows name and Apollo lacks are created first, where `missing_accounts` asks for it.
+
 Unchanged rows are found before this, by the names, so that an unchanged row is not rejected when
 its owner has left the team. The names of the other rows of a batch are looked up here, together.
 

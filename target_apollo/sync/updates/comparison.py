@@ -1,4 +1,4 @@
-"""Compares rows with their existing records, and plans the updates that these need."""
+"""Compares rows with their existing records, reads these where it must, and plans the updates."""
 
 from __future__ import annotations
 
