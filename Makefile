@@ -52,10 +52,10 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 help:
 	@echo 'make demo    load a warehouse, sync it into the sandbox, change rows, sync again'
 	@echo 'make test    a test of every promise, with real PostgreSQL, Meltano and sandbox (about four minutes)'
-	@echo 'make test-all  the whole test suite: also each kind of moment of a kill, both databases, chaos, how-tos, demo'
+	@echo 'make test-all  the whole test suite: also more moments of kills, both databases, chaos, how-tos, demo (twenty minutes)'
 	@echo 'make engines  many teams under Dagster and Airflow, at full length'
 	@echo 'make compat  the tests of the package with the oldest and with the newest dependencies'
-	@echo 'make chaos   an hour of worlds, altered answers, faults, a kill at every moment, and combinations that test-all leaves out'
+	@echo 'make chaos   an hour of worlds, altered answers, faults, kills at every moment, and what else test-all leaves out'
 	@echo 'make bench   every bar of the benchmarks, measured (ten minutes; BENCH_ARGS=--full: an hour)'
 	@echo 'make docs    the documentation as a site, in build/site; fails on a dead link'
 	@echo 'make reference  the tables of docs/reference and the definitions for Meltano Hub, from the code'

@@ -52,3 +52,13 @@ def test_the_whole_suite_tries_a_few_of_many_combinations_and_chaos_the_rest() -
 def test_parameters_that_are_a_table_of_cases_are_all_in_the_whole_suite() -> None:
     tests = [f"tests/promises/test_it.py::test_it[{number}]" for number in range(20)]
     assert left_to_chaos(tests, "a") == frozenset()
+
+
+def test_the_whole_suite_tries_half_of_the_moments_of_a_sweep() -> None:
+    name = "tests/promises/test_kill_sweep.py::test_a"
+    tests = [f"{name}[{moment}]" for moment in range(9)]
+
+    left = left_to_chaos(tests, "a")
+
+    assert len(left) == 4
+    assert left != left_to_chaos(tests, "b")

@@ -55,6 +55,19 @@ _POSTGRESQL_SHARE = 4
 #: combination finds what another does; the whole suite tries so many of those marked ``full``.
 _CROSSED = ("tests/promises/identity/", "tests/promises/test_open_questions.py")
 _MOST_COMBINATIONS = 4
+#: Tests that kill, signal or answer amiss at many moments; the whole suite tries half of these.
+_SWEEPS = (
+    "tests/promises/test_border.py",
+    "tests/promises/test_chaos.py",
+    "tests/promises/test_identity_law.py",
+    "tests/promises/test_kill_sweep.py",
+    "tests/promises/test_signals_at_any_time.py",
+    "tests/promises/test_world.py",
+    "tests/promises/objects/test_deals_killed.py",
+    "tests/promises/objects/test_interrupted_lists.py",
+    "tests/promises/objects/test_killed_enrolments.py",
+    "tests/promises/objects/test_tasks_killed.py",
+)
 
 
 def left_to_the_whole_suite(tests: Collection[str], sample: str) -> frozenset[str]:
@@ -84,20 +97,21 @@ def left_to_the_whole_suite(tests: Collection[str], sample: str) -> frozenset[st
 
 
 def left_to_chaos(tests: Iterable[str], sample: str) -> frozenset[str]:
-    """Combinations of parameters that `make test-all` leaves to `make chaos`.
+    """Parameters of tests that `make test-all` leaves to `make chaos`.
 
     Args:
         tests: The ids of the tests with the mark ``full`` and without ``chaos``.
-        sample: Which combinations are tried; another text, other ones.
+        sample: Which parameters are tried; another text, other ones.
     """
-    combinations: dict[str, list[str]] = {}
+    parameters: dict[str, list[str]] = {}
     for test in tests:
-        if test.startswith(_CROSSED):
-            combinations.setdefault(test.partition("[")[0], []).append(test)
+        if test.startswith((*_CROSSED, *_SWEEPS)):
+            parameters.setdefault(test.partition("[")[0], []).append(test)
     left = set[str]()
-    for name, found in combinations.items():
+    for name, found in parameters.items():
         random.Random(f"{sample} {name}").shuffle(found)
-        left.update(found[_MOST_COMBINATIONS:])
+        half = (len(found) + 1) // 2
+        left.update(found[half if name.startswith(_SWEEPS) else _MOST_COMBINATIONS :])
     return frozenset(left)
 
 

@@ -277,7 +277,7 @@ def test_commands_say_nothing_private(start: Start, command: list[str]) -> None:
 DEFECTS = {
     "while a record is read": "model.row_parser.RowParser.read",
     "while rows are written": "sync.records.stream_sync.StreamSync.write",
-    "while the ledger is asked": "sync.links.stream_links.StreamLinks.recall",
+    "while the ledger is asked": "sync.links.reader.LinkReader.recall",
     "while a reject is kept": "sync.rejects.rejects_file.RejectsFile.append",
     "at the start": "config.settings.Settings.of",
 }
