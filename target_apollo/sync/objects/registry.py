@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from target_apollo.config.settings import ObjectStreamSettings
 from target_apollo.model.objects.deal import DEAL
 from target_apollo.model.objects.list_member import LIST_MEMBER
 from target_apollo.model.objects.sequence_member import SEQUENCE_MEMBER
+from target_apollo.model.objects.stream_object import StreamObject
 from target_apollo.model.objects.task import TASK
-from target_apollo.sync.objects.deals import DealSync
-from target_apollo.sync.objects.list_members import ListMemberSync
-from target_apollo.sync.objects.object_sync import ObjectSync
-from target_apollo.sync.objects.tasks import TaskSync
 from target_apollo.sync.run import SyncRun
-from target_apollo.sync.sequences.members import SequenceMemberSync
 
-SYNCS: Mapping[str, type[ObjectSync]] = {
-    LIST_MEMBER.name: ListMemberSync,
-    DEAL.name: DealSync,
-    SEQUENCE_MEMBER.name: SequenceMemberSync,
-    TASK.name: TaskSync,
-}
+if TYPE_CHECKING:
+    from target_apollo.sync.objects.object_sync import ObjectSync
+
+
+def sync_class(of: StreamObject) -> type[ObjectSync]:
+    """The class that writes the rows of an object.
+
+    Each is imported when a stream needs it: most runs write contacts and accounts alone, and would
+    keep two megabytes of code that they never call.
+
+    Raises:
+        LookupError: No class writes the object.
+    """
+    if of is LIST_MEMBER:
+        from target_apollo.sync.objects.list_members import ListMemberSync
+
+        return ListMemberSync
+    if of is DEAL:
+        from target_apollo.sync.objects.deals import DealSync
+
+        return DealSync
+    if of is SEQUENCE_MEMBER:
+        from target_apollo.sync.sequences.members import SequenceMemberSync
+
+        return SequenceMemberSync
+    if of is TASK:
+        from target_apollo.sync.objects.tasks import TaskSync
+
+        return TaskSync
+    raise LookupError(f"no class writes the object {of.name}")
 
 
 class ObjectSyncs:
@@ -37,7 +57,7 @@ class ObjectSyncs:
     def of(self, stream: str, own: ObjectStreamSettings) -> ObjectSync:
         """What writes the rows of a stream."""
         if stream not in self._syncs:
-            kind = SYNCS[own.stream_object.name]
+            kind = sync_class(own.stream_object)
             sibling = next((one for one in self._syncs.values() if type(one) is kind), None)
             self._syncs[stream] = kind(self._run, stream, own, sibling)
         return self._syncs[stream]
