@@ -92,7 +92,10 @@ def read_label(label: JSON) -> Label:
 
 @dataclass(frozen=True)
 class RecordPage:
-    """A page of a search, the number of its pages, and of the records on all of them."""
+    """A page of a search, and the number of its pages.
+
+    `total`: records on all pages; 0 where the request does not need it.
+    """
 
     records: list[JSON] = field(repr=False)
     pages: int = 1

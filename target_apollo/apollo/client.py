@@ -340,7 +340,7 @@ class ApolloClient(EndpointClient):
             "sort_by_field": of.created_key,
             "page": page,
         }
-        return self._record_page(of, body)
+        return self._record_page(of, body, is_counted=True)
 
     def on_list(self, of: ObjectEndpoints, label_id: str, page: int) -> RecordPage:
         """Return a page of 100 records that are on a list, the oldest first.
@@ -355,11 +355,13 @@ class ApolloClient(EndpointClient):
         }
         return self._record_page(of, body)
 
-    def _record_page(self, of: ObjectEndpoints, body: JSON) -> RecordPage:
+    def _record_page(
+        self, of: ObjectEndpoints, body: JSON, *, is_counted: bool = False
+    ) -> RecordPage:
         answer = self._send(of.search, body)
         told = answer.whole().get("pagination")
-        pages, total = answer.number(told, "total_pages"), answer.number(told, "total_entries")
-        return RecordPage(answer.records(of.plural), pages, total)
+        total = answer.number(told, "total_entries") if is_counted else 0
+        return RecordPage(answer.records(of.plural), answer.number(told, "total_pages"), total)
 
     def add_to_lists(
         self, of: ObjectEndpoints, ids: Sequence[str], label_names: Sequence[str]

@@ -10,16 +10,13 @@ import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from target_apollo.model.objects.registry import ObjectKind
 from target_apollo.system.shown import printable
-
-if TYPE_CHECKING:
-    pass
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 

@@ -18,8 +18,7 @@ from psycopg import sql
 if TYPE_CHECKING:
     from target_apollo.demo.crm_rows import Row
 
-#: Users of the warehouse who have an Apollo user, and one who has none.
-MAPPED_USERS = (1, 2)
+#: The user of the warehouse who has no Apollo user.
 UNMAPPED_USER = 9
 
 _COLUMNS = """

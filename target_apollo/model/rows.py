@@ -124,11 +124,6 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     more_keys: tuple[str, ...] = ()
 
     @property
-    def has_address_alone(self) -> bool:
-        """Whether its only match key is an e-mail address or domain, which have no prefix."""
-        return not self.more_keys and ":" not in (self.match_key or "")
-
-    @property
     def numbers(self) -> tuple[int, ...]:
         """The numbers of the records that get this row's outcome, in order of arrival."""
         return (*self.supersedes, self.number)

@@ -84,10 +84,17 @@ def command(
     config = read_config(sources)
     run_check = RunCheck(config, kinds, checked)
     settings = Settings.of(config)
-    check = check_connection(settings, run_check.kinds)
-    answers = check.key_valid is True and check.problem is None
-    run_findings = run_check.finish(asks_apollo=answers)
-    check = replace(check, remarks=(*run_findings.remarks, *_exposed_secrets(settings, sources)))
+    exposed = tuple(_exposed_secrets(settings, sources))
+    try:
+        check = check_connection(settings, run_check.kinds)
+        answers = check.key_valid is True and check.problem is None
+        run_findings = run_check.finish(asks_apollo=answers)
+    except Exception:
+        # Without a report of the check they would not be told.
+        for remark in exposed:
+            click.echo(printable(remark.sentence), err=True)
+        raise
+    check = replace(check, remarks=(*run_findings.remarks, *exposed))
     exit_code, because = check.verdict
     if wants_json:
         text = json.dumps(as_json(check, run_findings), indent=2, ensure_ascii=False)

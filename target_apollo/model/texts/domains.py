@@ -76,21 +76,15 @@ def _host_of_url(written: str) -> str:
         return ""
 
 
-def registrable(written: str) -> str | None:
-    """The registrable domain of a host or URL; None if it has none.
+def registrable_of(host: str) -> str | None:
+    """The registrable domain of a host as `bare_host` spells it; None if it has none.
 
-    >>> registrable("https://shop.acme.co.uk/about"), registrable("co.uk"), registrable("acme.con")
+    >>> registrable_of("shop.acme.co.uk"), registrable_of("co.uk"), registrable_of("acme.con")
     ('acme.co.uk', None, None)
 
     Both sections of the public suffix list apply: ``acme.github.io`` can be registered,
     ``github.io`` can't. The list is part of its package; nothing is downloaded.
     """
-    host = bare_host(written)
-    return None if host is None else registrable_of(host)
-
-
-def registrable_of(host: str) -> str | None:
-    """The registrable domain of a host as `bare_host` spells it; None if it has none."""
     found: str | None = _suffixes().privatesuffix(host)
     return found
 

@@ -53,9 +53,6 @@ class Addresses:
     malformed: int = 0
 
 
-NO_ADDRESSES = Addresses()
-
-
 def plain(value: object) -> str | None:
     """The value if it is one address of the usual shape, as most values are; else None."""
     if type(value) is str:

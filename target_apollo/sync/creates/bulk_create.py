@@ -158,19 +158,26 @@ class BulkCreate:
         So no row is rejected because two people share an additional address.
         """
         whole = {
-            m.row.number: m.row
+            m.row.number: m
             for m in result.matched
             if m.match is Match.CONFLICT and m.row.more_emails
         }
         if not whole or request.identity_only:
             return result
-        rows = tuple(with_values(row, more_emails=()) for row in whole.values())
+        rows = tuple(with_values(m.row, more_emails=()) for m in whole.values())
         again = self._send_until_answered(replace(request, rows=rows))
         return CreateResult(
             matched=[m for m in result.matched if m.row.number not in whole]
-            + [with_values(m, row=whole[m.row.number]) for m in again.matched],
+            + [
+                with_values(
+                    m,
+                    row=(former := whole[m.row.number]).row,
+                    sent_before=m.sent_before or former.sent_before,
+                )
+                for m in again.matched
+            ],
             refused=result.refused
-            + [(whole[row.number], refusal) for row, refusal in again.refused],
+            + [(whole[row.number].row, refusal) for row, refusal in again.refused],
         )
 
     def _create_namesakes(self, request: CreateRequest, result: CreateResult) -> None:

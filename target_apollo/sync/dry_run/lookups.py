@@ -20,11 +20,11 @@ from target_apollo.apollo import (
     request_to,
 )
 from target_apollo.apollo.answers import CheckedBody
+from target_apollo.apollo.endpoints import PER_PAGE
 from target_apollo.model.match_keys import addresses
 from target_apollo.model.objects.registry import Json, ObjectKind, ObjectType
 from target_apollo.sync.dry_run.known_records import KnownRecords, dedupe_keys
 
-_PER_PAGE = 100
 #: All records are read only if they fit on so many pages.
 _MOST_PAGES = 100
 #: Most look-ups of one object in one dry run, whatever its input. Single look-ups end before they
@@ -182,7 +182,7 @@ class RecordLookups:
         # Oldest first, so that records which others create meanwhile move none to another page.
         body: Json = {
             "page": page,
-            "per_page": _PER_PAGE,
+            "per_page": PER_PAGE,
             "sort_by_field": of.created_key,
             "sort_ascending": True,
         }

@@ -101,7 +101,8 @@ class IdentityCheck:
         links = self._links
         suspects = [row for row in left if batch.history_of(row).has_other_address]
         if links is None or not suspects:
-            return Decision(list(left))
+            self._finish_sharing(batch, left, (), {})
+            return Decision([row for row in left if batch.history_of(row).outcome is None])
         holders = links.of_addresses(match_hash(row.match_key or "") for row in suspects)
         doubts = doubts_of(suspects, batch.histories, holders)
         decided: dict[int, Row] = {}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RecordPage
+from target_apollo.apollo.endpoints import MOST_PAGES
 from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import is_address, keys, keys_of_record, kind_of
 from target_apollo.model.objects.registry import Json, ObjectType
@@ -20,8 +21,6 @@ from target_apollo.sync.run import SyncRun
 
 #: Rows that are searched one by one before the number of pages is requested.
 _MOST_SEARCHES = 20
-#: Apollo shows 500 pages of 100 records.
-_MOST_PAGES = 500
 #: Most records that are kept in memory, and not their ids alone, after all records were read.
 _MOST_RECORDS = 2_000
 
@@ -201,7 +200,7 @@ class RecordFinder:
         if len(rows) <= _MOST_SEARCHES and not by_name_only and not wordless:
             return None
         worth = 2 * len(rows) if by_name_only else len(rows)
-        most = min(max(worth, _MOST_SEARCHES * wordless), _MOST_PAGES)
+        most = min(max(worth, _MOST_SEARCHES * wordless), MOST_PAGES)
         if self._pages is not None and self._pages > most:
             return None
         self._plan(1)
@@ -234,7 +233,7 @@ class RecordFinder:
                     if key in wanted and len(records) < _MOST_RECORDS:
                         records[str(record["id"])] = record
             page += 1
-            if page > min(answer.pages, _MOST_PAGES):
+            if page > min(answer.pages, MOST_PAGES):
                 return held
             answer = self._run.client.page(self._object_type.endpoints, page)
 

@@ -52,7 +52,7 @@ class RowHistory(msgspec.Struct, frozen=True, gc=False):
         source_key: The row's key as the ledger spells it.
         payload_hash: Hash of everything that the row would write.
         apollo_id: Id of its record; None if it is unknown, or if another row may have the record.
-        outcome: The outcome of a row that needs no request. Its link stays as it is.
+        outcome: The outcome of a row that needs no request.
         is_held: Whether the row is deleted and another row has the same record.
         sent_at: Start of the run that sent the row's last write, if Apollo never confirmed it or an
             earlier one, so that this write may have created the record.

@@ -1,4 +1,4 @@
-"""The ledger's links of one stream: reads row histories, writes intents and outcomes.
+"""The ledger's links of one stream: writes intents and outcomes; `LinkReader` reads them.
 
 The history of each row says which requests it still needs. An intent is on disk before its request
 is sent, so that after a kill the next run can complete it. The outcomes of a batch are written in
@@ -124,7 +124,7 @@ class StreamLinks:
         """Notes on disk that requests for these rows are about to be sent.
 
         Args:
-            histories: The result of `recall`.
+            histories: The result of `LinkReader.recall`.
 
         Raises:
             LedgerError: The ledger can't be written, or another run has taken over the stream.

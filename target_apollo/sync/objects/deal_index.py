@@ -73,14 +73,16 @@ class _Pass:
         """The pass that the ledger keeps, unless it has come to its end."""
         parts = (walk.newest or "").split() if walk is not None else []
         # Earlier releases kept fewer parts: nothing tells where to go on, so a new pass begins.
-        if walk is None or walk.next_page < 2 or len(parts) != 5:
+        if walk is None or walk.next_page < 2 or len(parts) != 6:
             return None
-        began, numbers = _moment(parts[0]), parts[1:4]
+        began, numbers = _moment(parts[0]), parts[1:5]
         if began is None or not all(map(str.isdigit, numbers)):
             return None
-        seen, deals, lost_some = map(int, numbers)
-        last_ids = dict.fromkeys(parts[4].split(","))
-        found = cls(walk.next_page, began, seen, deals, 0, bool(lost_some), last_ids, False)
+        seen, deals, lost_some, total = map(int, numbers)
+        last_ids = dict.fromkeys(parts[5].split(","))
+        # A changed deal may stand behind others now, so that many deletions count all the same.
+        least = max(0, total - PER_PAGE)
+        found = cls(walk.next_page, began, seen, deals, least, bool(lost_some), last_ids, False)
         found.go_back()
         return found
 
@@ -90,7 +92,7 @@ class _Pass:
         Args:
             seen: Number of deals that this run has seen in it.
         """
-        numbers = f"{self.seen + seen} {self.deals or 0} {int(self.lost_some)}"
+        numbers = f"{self.seen + seen} {self.deals or 0} {int(self.lost_some)} {self.total}"
         return f"{self.began.isoformat()} {numbers} {','.join(self.last_ids)}"
 
     def go_back(self) -> None:
@@ -103,6 +105,9 @@ class _Pass:
         if not self.is_joined:
             known = any(str(deal["id"]) in self.last_ids for deal in deals)
             self.is_joined = known or self.next_page == 1
+            if self.next_page == 1:
+                # All deals are read anew.
+                self.total = 0
         return self.is_joined
 
     def note(self, page: CountedPage) -> None:

@@ -23,6 +23,7 @@ from functools import partial
 import msgspec
 
 from target_apollo.apollo import ApolloClient, ApolloError, RecordPage
+from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE
 from target_apollo.ledger import Link
 from target_apollo.model.objects.registry import Json, ObjectType
 from target_apollo.model.times import moment
@@ -32,9 +33,6 @@ from target_apollo.sync.updates.bulk_requests import UpdateRoutes
 
 #: So many records are read one by one, whatever the pages are.
 FEW = 20
-#: Apollo shows 500 pages of 100 records.
-_MOST_PAGES = 500
-_PER_PAGE = 100
 #: One page for so many records that are needed may show none of them.
 _IN_VAIN = 10
 #: Records that a page must show for the next one to be read.
@@ -120,7 +118,7 @@ def searches_to_spend(left: int | None, *, is_short: bool) -> int:
         is_short: Whether the single reads would not fit Apollo's limits.
     """
     if left is None:
-        return _MOST_PAGES
+        return MOST_PAGES
     return left * 9 // 10 if is_short else left // 2
 
 
@@ -222,8 +220,8 @@ class RecordPages:
         while missing:
             shown = wanted - len(missing)
             most = min(most_pages(wanted, shown, self._pages, reads_left), cap) - read
-            rest = min(self._pages or 1, _MOST_PAGES) - self._next + 1
-            together = min(most, rest, self._parallel, -(-len(missing) // _PER_PAGE))
+            rest = min(self._pages or 1, MOST_PAGES) - self._next + 1
+            together = min(most, rest, self._parallel, -(-len(missing) // PER_PAGE))
             if together <= 0:
                 return
             if self._next == 1:

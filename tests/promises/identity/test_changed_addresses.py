@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.worlds import World, names_both, one_fast
-from tests.promises.conftest import Message, record, schema
+from tests.promises.conftest import CONTACT_SCHEMA, Message, record, schema
 from tests.promises.identity.people import firm, person
 
 WRITING = one_fast("upsert", "update")
@@ -319,3 +319,23 @@ def test_a_row_without_an_address_in_mode_update_stays_with_its_record(world: Wo
     assert done.records == {"received": 1, "updated": 1}, done.log
     assert world.contact("p1@a.com")["title"] == "Buyer"
     world.stays(rows, mode="update")
+
+
+def test_an_unchanged_row_beside_a_rejected_one_of_its_contact_leaves_what_people_wrote(
+    world: World,
+) -> None:
+    columns = {"properties": {**CONTACT_SCHEMA["properties"], "owner_email": {}}}
+
+    def both(**changes: Any) -> list[Message]:
+        rows = person(1, 1, **changes), person(1, 2, title="Buyer")
+        return [schema("contacts", columns), *rows]
+
+    world.run(both())
+    (contact,) = world.apollo.store.contact_by_id.values()
+    contact.own["title"] = "By hand"
+
+    rows = both(email="new@a.com", owner_email="nobody@a.com")
+    done = [world.run(rows) for _ in range(2)]
+
+    assert [one.records.get("updated", 0) for one in done] == [0, 0], done[0].log
+    assert [one["title"] for one in world.apollo.store.contacts()] == ["By hand"]

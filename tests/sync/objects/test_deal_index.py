@@ -330,3 +330,17 @@ def test_few_deals_are_read_by_themselves_and_many_by_pages() -> None:
     assert apollo.asked == []
     assert len(many.read([deal(n)["id"] for n in range(200)])) == 200
     assert apollo.asked == [1, 2]
+
+
+def test_a_changed_deal_that_stands_behind_others_now_hides_no_deletions(ledger: Ledger) -> None:
+    apollo = Apollo([deal(n) for n in range(300)], most=2)
+    with pytest.raises(QuotaExhausted):
+        index_of(apollo, ledger).find(["deals/299"], None)
+    apollo.most = None
+    last_of_a_page = 99
+    left = [*range(last_of_a_page), *range(last_of_a_page + 1, 300)][150:]
+    apollo.deals = [deal(n) for n in (*left, last_of_a_page)]
+
+    found = index_of(apollo, ledger, run=1).find([f"deals/{n}" for n in left], None)
+
+    assert len(found) == len(left)
