@@ -23,7 +23,7 @@ def sync_class(of: StreamObject) -> type[ObjectSync]:
     keep two megabytes of code that they never call.
 
     Raises:
-        LookupError: No class writes the object.
+        KeyError: No class writes the object.
     """
     if of is LIST_MEMBER:
         from target_apollo.sync.objects.list_members import ListMemberSync
@@ -41,7 +41,7 @@ def sync_class(of: StreamObject) -> type[ObjectSync]:
         from target_apollo.sync.objects.tasks import TaskSync
 
         return TaskSync
-    raise LookupError(f"no class writes the object {of.name}")
+    raise KeyError(of.name)
 
 
 class ObjectSyncs:
