@@ -30,6 +30,9 @@ _CONTACT_NAME = ("first_name", "last_name", "organization_name")
 #: Host and path of a profile or company, without tracking parameters.
 _LINKEDIN_PATH = re.compile(r"linkedin\.com/[^/?#]+/[^/?#]+")
 
+#: A misspelled kind of key; a key of an API has digits.
+_LOOKS_LIKE_A_NAME = re.compile(r"[A-Za-z_ ]{0,40}:? ?").fullmatch
+
 _Values = Mapping[str, "str | None"]
 
 
@@ -77,6 +80,8 @@ def match_on_problems(
 ) -> list[str]:
     """A sentence for each entry that names no kind of key.
 
+    An entry that no name looks like is told by its number: it may be a secret in the wrong place.
+
     Args:
         setting: The setting that holds the names.
         object_type: The object that must have these kinds; without it, any object may.
@@ -84,13 +89,17 @@ def match_on_problems(
     objects = OBJECTS.values() if object_type is None else (object_type,)
     known = dict.fromkeys(kind for one in objects for kind in kinds_of(one))
     return [
-        f"The setting '{setting}' has an entry '{name}', which is no key"
+        f"The setting '{setting}' has an entry {_shown(name, number)}, which is no key"
         f"{'' if object_type is None else f' of {object_type.kind.value}'}: it takes "
         f"{', '.join(known)} and 'custom:' with the label of a custom field."
-        for name in names
+        for number, name in enumerate(names, 1)
         if kind_named(name) not in known
         and not (name.startswith(CUSTOM) and name[len(CUSTOM) :].strip())
     ]
+
+
+def _shown(name: str, number: int) -> str:
+    return f"'{name}'" if _LOOKS_LIKE_A_NAME(name) else f"(number {number})"
 
 
 # --- keys of rows

@@ -208,6 +208,12 @@ def test_an_unknown_key_is_named_with_its_place(entry: str) -> None:
     assert second.startswith(f"The setting 'streams.leads.match_on' has an entry '{entry}'")
 
 
+def test_what_no_name_of_a_key_looks_like_is_told_by_its_number() -> None:
+    (problem,) = problems_of(config(match_on=["email", SECRET]), SCHEMA)
+    assert problem.startswith("The setting 'match_on' has an entry (number 2), which is no key")
+    assert SECRET not in problem
+
+
 def test_a_setting_without_any_key_is_a_problem() -> None:
     assert problems_of(config(match_on=[]), SCHEMA) == [
         "The setting 'match_on' names no key: leave it out for the default."

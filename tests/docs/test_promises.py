@@ -169,7 +169,7 @@ PROMISES = {
     "The key goes only to the configured host, also on redirects; plain http only to this "
     "machine": [
         "apollo/test_auth.py::test_credentials_go_to_one_origin_only",
-        "apollo/test_addresses.py::test_any_other_address_is_refused_by_the_setting_s_name_alone",
+        "apollo/test_urls.py::test_any_other_address_is_refused_by_the_setting_s_name_alone",
     ],
     "No refresh token is spent twice, whatever renews at once or is killed meanwhile": [
         "apollo/test_token_file.py::test_two_processes_that_begin_at_once_spend_one_refresh_token",

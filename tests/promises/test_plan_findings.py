@@ -171,7 +171,7 @@ def test_rows_beyond_the_bound_of_look_ups_are_told_of(
     apollo: Sandbox, sync: Sync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lookups, "MOST_LOOKUPS", 5)
-    monkeypatch.setattr(lookups, "_PER_PAGE", 2)
+    monkeypatch.setattr(lookups, "PER_PAGE", 2)
     for number in range(1000):
         apollo.store.add_contact(email=f"other{number}@firm.com")
     apollo.store.add_contact(email="p2@firm2.com", title="CTO")

@@ -108,7 +108,7 @@ def test_many_rows_are_cheaper_by_reading_everything() -> None:
 def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: list[int]) -> None:
     records = KnownRecords()
     rows = 0
-    with patch.object(lookups_module, "_PER_PAGE", 2):
+    with patch.object(lookups_module, "PER_PAGE", 2):
         lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         for count in flushes:
             lookups.look_for(CONTACT, wanted(*[f"n{rows + n}@firm.com" for n in range(count)]))
@@ -123,7 +123,7 @@ def test_the_way_taken_costs_at_most_twice_the_cheaper_one(pages: int, flushes: 
 @given(st.integers(101, 1_000), st.integers(1, 300))
 def test_never_more_is_asked_than_the_bound(pages: int, rows: int) -> None:
     records = KnownRecords()
-    with patch.object(lookups_module, "_PER_PAGE", 2):
+    with patch.object(lookups_module, "PER_PAGE", 2):
         lookups = RecordLookups(Apollo(contacts(2 * pages)), records)
         lookups.look_for(CONTACT, wanted(*[f"n{n}@firm.com" for n in range(rows)]))
 
