@@ -299,7 +299,7 @@ def test_a_command_whose_extra_is_missing_is_offered_without_options() -> None:
         "import sys; sys.modules['starlette'] = None; "
         "from target_apollo.cli import main; sys.exit(main())"
     )
-    for words, wanted in (("sand", ["sandbox"]), ("sandbox -", ["-h", "--help"])):
+    for words, wanted in (("sand", {"sandbox"}), ("sandbox -", {"-h", "--help"})):
         typed = f"{PROGRAM} {words}"
         asked = {
             "_APOLLO_SYNC_COMPLETE": "bash_complete",
@@ -315,7 +315,7 @@ def test_a_command_whose_extra_is_missing_is_offered_without_options() -> None:
             check=False,
         )
         assert (done.returncode, done.stderr) == (0, "")
-        assert [line.split(",")[1] for line in done.stdout.splitlines()] == wanted
+        assert {line.split(",")[1] for line in done.stdout.splitlines()} == wanted
 
 
 def test_a_module_that_no_extra_brings_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
