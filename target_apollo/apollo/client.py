@@ -313,11 +313,11 @@ class ApolloClient(EndpointClient):
     def page(self, of: ObjectEndpoints, page: int) -> RecordPage:
         """Return a page of 100 records of all, the oldest first: POST /contacts/search.
 
-        That order moves no record to another page while others make new ones. Apollo shows 500
-        pages at most.
+        That order moves no record to another page while others make new ones; after a deletion,
+        which the total shows, records move to the page before. Apollo shows 500 pages at most.
         """
         body = {**_OLDEST_FIRST, "sort_by_field": of.created_key, "page": page}
-        return self._record_page(of, body)
+        return self._record_page(of, body, is_counted=True)
 
     def newest_page(self, of: ObjectEndpoints, page: int) -> RecordPage:
         """Return a page as `newest` does, and how many pages there are."""
@@ -353,7 +353,7 @@ class ApolloClient(EndpointClient):
             "sort_by_field": of.created_key,
             "page": page,
         }
-        return self._record_page(of, body)
+        return self._record_page(of, body, is_counted=True)
 
     def _record_page(
         self, of: ObjectEndpoints, body: JSON, *, is_counted: bool = False

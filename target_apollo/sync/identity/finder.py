@@ -7,12 +7,13 @@ records are read once, if that needs fewer requests.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from target_apollo.apollo import ApolloError, EndpointForbidden, RecordPage
-from target_apollo.apollo.endpoints import MOST_PAGES
+from target_apollo.apollo.endpoints import MOST_PAGES, PER_PAGE
 from target_apollo.ledger import match_hash
 from target_apollo.model.match_keys import is_address, keys, keys_of_record, kind_of
 from target_apollo.model.objects.registry import Json, ObjectType
@@ -221,7 +222,7 @@ class RecordFinder:
         held: dict[str, list[str]] = {}
         wanted = {key for row in rows for key in keys(row)}
         self._plan(first.pages - 1)
-        answer, page = first, 1
+        answer, page, total = first, 1, first.total
         while True:
             for record in answer.records:
                 for key in keys_of_record(self._object_type, record):
@@ -236,6 +237,10 @@ class RecordFinder:
             if page > min(answer.pages, MOST_PAGES):
                 return held
             answer = self._run.client.page(self._object_type.endpoints, page)
+            deleted, total = total - answer.total, answer.total
+            if deleted > 0:
+                # As many records have moved to pages that were read: these are read once more.
+                page = max(0, page - 1 - math.ceil(deleted / PER_PAGE))
 
     def _plan(self, requests: int) -> None:
         self._run.request_counter.plan_requests({self._object_type.endpoints.search: requests})

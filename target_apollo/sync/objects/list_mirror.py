@@ -209,7 +209,10 @@ class ListMirror:
                 continue
             members = self._lists.read_members(team_list)
             if members is None:
-                why = f"it has more than {MOST_SHOWN:,} members, and Apollo shows no more of them"
+                why = "others changed it while it was read"
+                if not team_list.is_shown:
+                    most = f"{MOST_SHOWN:,}"
+                    why = f"it has more than {most} members, and Apollo shows no more of them"
                 self._notices.others_stay(team_list.name, why)
                 continue
             others = members - of_list.wanted - team_list.named - off[team_list]

@@ -86,6 +86,11 @@ class TeamList:
         """Requests that read all of its members."""
         return math.ceil(self.count / _PAGE)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether Apollo shows all of its members."""
+        return self.count <= MOST_SHOWN
+
     def __str__(self) -> str:
         return f"'{self.name}' ({self.key.kind.value})"
 
@@ -182,17 +187,21 @@ class TeamLists:
     def read_members(self, team_list: TeamList) -> set[str] | None:
         """Ids of all members; None where Apollo does not show all of them.
 
+        Who is put on the list or taken off between two pages moves others to pages that were read.
+        The totals of the answers differ then, and nothing is known of all of them.
+
         Raises:
             ApolloError: Apollo could not be asked.
         """
         if team_list.id is None or not team_list.count:
             return set()
-        if team_list.count > MOST_SHOWN:
+        if not team_list.is_shown:
             return None
-        members: set[str] = set()
+        members, total = set[str](), None
         for page in self._pages(team_list, team_list.id):
-            if page.pages * _PAGE > MOST_SHOWN:
+            if page.pages * _PAGE > MOST_SHOWN or total not in (None, page.total):
                 return None
+            total = page.total
             members |= {
                 record["id"]
                 for record in page.records

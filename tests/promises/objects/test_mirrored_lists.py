@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from target_apollo.apollo.client import ApolloClient
 from target_apollo.sandbox import Sandbox, SandboxOptions
 from target_apollo.sync.objects import team_lists
 from tests.helpers.new_sandbox import new_sandbox
@@ -114,6 +115,27 @@ def test_what_a_list_had_before_stays_on_it(apollo: Sandbox, sync: Run) -> None:
     assert first.records == {"received": 3, "created": 2, "unchanged": 1}
     assert on_list(apollo) == {0, 1, 2, 4}
     assert second.summary["removed"] == {"list_members": 1}
+
+
+def test_who_was_on_a_list_stays_on_it_though_others_change_it_while_it_is_read(
+    apollo: Sandbox, sync: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people(apollo, range(250), "Hot")
+    first_of_page_2 = 100
+    rows = members(range(first_of_page_2, first_of_page_2 + 5))
+    asked = ApolloClient.on_list
+
+    def while_a_person_works(self: ApolloClient, of: Any, label_id: str, page: int) -> Any:
+        answer = asked(self, of, label_id, page)
+        if page == 1:
+            take_off(apollo, 0)
+        return answer
+
+    monkeypatch.setattr(ApolloClient, "on_list", while_a_person_works)
+    sync(table(*rows), **MIRROR)
+    sync(table(*rows[1:]), **MIRROR)
+
+    assert on_list(apollo) == {*range(1, 250)}
 
 
 def test_scope_all_takes_off_every_member_that_no_row_names(apollo: Sandbox, sync: Run) -> None:
